@@ -1,0 +1,1 @@
+"""What can be looked at: views, cards, figures, pages. No torch."""
