@@ -1,0 +1,1 @@
+"""Layers that two domains or more use."""

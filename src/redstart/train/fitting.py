@@ -1,0 +1,288 @@
+"""What ``Learner`` does when it fits, measures and tests; plain functions of a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from redstart.config import JSON
+from redstart.data.loader import Loader, Loads
+from redstart.data.loaders import DataLoaders
+from redstart.data.stream import StreamLoader
+from redstart.errors import ConfigError, DataError, problem
+from redstart.metrics.metric import Interval
+from redstart.train import loop, weights
+from redstart.train.callback import Callback, Callbacks
+from redstart.train.callbacks.keep_eval import KeepEval
+from redstart.train.callbacks.nan_guard import NanGuard
+from redstart.train.callbacks.progress import ProgressTable, print_intervals
+from redstart.train.folder import RunFolder, now
+from redstart.train.lrfind import RangeTest
+from redstart.train.optim import Rate, make_optimizer
+from redstart.train.predict import in_order
+from redstart.train.recorder import ParamScheduler, Recorder
+from redstart.train.run import Run
+from redstart.train.schedule import Combined, Cosine, Schedule
+
+if TYPE_CHECKING:
+    from redstart.train.learner import Learner
+
+__all__ = [
+    "Figures",
+    "Plan",
+    "as_loader",
+    "fit",
+    "measure",
+    "momentum_cycle",
+    "range_test",
+    "test",
+    "top_rate",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one fit was asked for.
+
+    Attributes:
+        n_epoch: Passes over the training rows.
+        lr: Rate, or a slice over the parameter groups.
+        wd: Weight decay.
+        cbs: Callbacks besides the learner's own.
+        schedules: Hyper-parameters as functions of progress.
+        model: Trained instead of the learner's: its unfrozen rest, say.
+        dls: Loaders to go with it.
+    """
+
+    n_epoch: int
+    lr: Rate
+    wd: float
+    cbs: Sequence[Callback] = ()
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    model: nn.Module | None = None
+    dls: DataLoaders | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Loss and metrics over some rows.
+
+    Attributes:
+        loss: Mean over rows.
+        metrics: Value and 95% interval of each metric, by name.
+        n_rows: Number of rows.
+    """
+
+    loss: float
+    metrics: dict[str, tuple[float, Interval | None]]
+    n_rows: int
+
+    def values(self) -> list[float]:
+        """Loss, then metrics."""
+        return [self.loss, *(value for value, _ in self.metrics.values())]
+
+
+def fit(learn: Learner, plan: Plan) -> Recorder:
+    """Train as planned, with the default callbacks and the learner's own."""
+    _whole_number(plan.n_epoch)
+    learn.require_valid()
+    learn.check()
+    run = start(learn, plan)
+    learn.recorder = recorder = Recorder()
+    folder = RunFolder(learn.run_folder(), _settings(learn, plan, run), recorder)
+    on = Callbacks([*_defaults(learn, plan), recorder, folder, *learn.cbs, *plan.cbs])
+    loop.fit(run, on)
+    _say(recorder)
+    return recorder
+
+
+def start(learn: Learner, plan: Plan) -> Run:
+    """Place the model, make the optimizer, and the state of a fit that has not begun."""
+    dls = plan.dls or learn.dls
+    model = learn.engine.place(plan.model or learn.model, dls.device)
+    whole = plan.model is None
+    opt = make_optimizer(
+        model,
+        learn.splitter if whole else _rest_splitter(learn),
+        learn.opt_func,
+        lr=plan.lr,
+        wd=plan.wd,
+    )
+    runs = torch.compile(model) if learn.compiled and whole else model
+    return Run(
+        model=runs,  # type: ignore[arg-type]
+        dls=dls,
+        opt=opt,
+        engine=learn.engine,
+        loss_func=learn.loss,
+        metrics=learn.all_metrics(),
+        n_epoch=plan.n_epoch,
+    )
+
+
+def measure(learn: Learner, dl: Any, *, opened: bool = False) -> Figures:
+    """Work out loss and metrics over the rows of ``dl``, without training."""
+    loader = as_loader(learn.dls, dl, opened=opened)
+    run = Run(
+        model=learn.engine.place(learn.model, loader.device),
+        dls=learn.dls,
+        opt=torch.optim.SGD([torch.zeros(1)], lr=0.0),
+        engine=learn.engine,
+        loss_func=learn.loss,
+        metrics=learn.all_metrics(),
+        n_epoch=1,
+    )
+    recorder = Recorder()
+    loop.validate(run, Callbacks([recorder]), loader)
+    metrics = {m.name: (m.compute(), m.interval()) for m in run.metrics}
+    print_intervals([(k, *v) for k, v in metrics.items()], recorder.n_valid)
+    return Figures(run.row["valid_loss"], metrics, recorder.n_valid)
+
+
+def test(learn: Learner) -> dict[str, tuple[float, Interval | None]]:
+    """Open the sealed test rows once and write that down."""
+    if learn.dls.sealed is None:
+        raise DataError(
+            problem(
+                "Expected a split with test rows",
+                repr(learn.dls),
+                "Set some aside: a `test` folder, or `RandomSplitter(0.2, test_pct=0.2)`.",
+            )
+        )
+    found = measure(learn, learn.dls.sealed, opened=True)
+    entry: dict[str, JSON] = {
+        "opened": now(),
+        "rows": found.n_rows,
+        "weights_sha256": weights.digest(learn.model),
+        "loss": found.loss,
+        "metrics": {k: {"value": v, "interval": i} for k, (v, i) in found.metrics.items()},
+    }
+    learn.ledger.append(entry)
+    return found.metrics
+
+
+def range_test(learn: Learner, test: RangeTest) -> None:
+    """Run a range test on the training rows and put everything back as it was."""
+    learn.check()
+    batches = max(1, len(learn.dls.train))
+    plan = Plan(n_epoch=-(-test.steps // batches) + 1, lr=learn.lr, wd=learn.wd)
+    with untouched(learn.model):
+        run = start(learn, plan)
+        loop.fit(run, Callbacks([_keep_eval(learn), test, *learn.cbs]))
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Put weights, buffers and modes of a model back, exactly, when the block ends."""
+    before = {name: t.detach().clone() for name, t in model.state_dict().items()}
+    modes = {name: module.training for name, module in model.named_modules()}
+    try:
+        yield
+    finally:
+        model.load_state_dict(before)
+        model.zero_grad()
+        for name, module in model.named_modules():
+            module.training = modes[name]
+
+
+def as_loader(dls: DataLoaders, dl: Any, *, opened: bool = False) -> Any:
+    """Take a loader, or a plain list of ``(x, y)`` batches, in order and without augmentation.
+
+    Args:
+        dls: The learner's loaders.
+        dl: What is to be read.
+        opened: Whether sealed test rows may be among them.
+
+    Raises:
+        ConfigError: If sealed test rows are among them.
+    """
+    if not isinstance(dl, Loads):
+        return StreamLoader(dl, dls.device, dls.seed)
+    if not opened and (inside := _sealed_rows(dls, dl)):
+        raise ConfigError(
+            problem(
+                "Expected rows that may be looked at: test rows are sealed until `learn.test()`, "
+                "which writes down that it opened them",
+                f"{inside} test rows in `dl`",
+                "Look at the validation rows, by leaving `dl` out.",
+            )
+        )
+    return in_order(dl)
+
+
+def _sealed_rows(dls: DataLoaders, dl: Any) -> int:
+    """How many rows of ``dl`` are sealed test rows."""
+    if not (isinstance(dl, Loader) and isinstance(dls.sealed, Loader)):
+        return dl.n_rows if dl is dls.sealed else 0
+    if dl.source is not dls.source:
+        return 0
+    return len(set(dls.parts()["test"]).intersection(dl.dataset.index.tolist()))
+
+
+def top_rate(lr: Rate) -> float:
+    """The rate of the last parameter group."""
+    return float(lr.stop) if isinstance(lr, slice) else float(lr)
+
+
+def momentum_cycle(moms: tuple[float, float, float], pct_start: float) -> Schedule:
+    """Momentum that is low where the rate is high."""
+    return Combined(Cosine(moms[0], moms[1]), Cosine(moms[1], moms[2]), pct_start)
+
+
+def _defaults(learn: Learner, plan: Plan) -> list[Callback]:
+    scheduled: list[Callback] = [ParamScheduler(plan.schedules)] if plan.schedules else []
+    return [_keep_eval(learn), NanGuard(), *scheduled, ProgressTable()]
+
+
+def _keep_eval(learn: Learner) -> KeepEval:
+    return KeepEval(learn.pretrained_body if learn.keep_norm else None)
+
+
+def _rest_splitter(learn: Learner) -> Any:
+    """Parameter groups of the unfrozen rest: the learner's, without what is frozen."""
+    return lambda _: [
+        free
+        for group in learn.splitter(learn.model)
+        if (free := [p for p in group if p.requires_grad])
+    ]
+
+
+def _settings(learn: Learner, plan: Plan, run: Run) -> dict[str, JSON]:
+    recipe = learn.recipe
+    return {
+        "n_epoch": plan.n_epoch,
+        "lr": str(plan.lr),
+        "wd": plan.wd,
+        "schedules": {name: repr(s) for name, s in plan.schedules.items()},
+        "optimizer": type(run.opt).__name__,
+        "precision": learn.engine.name,
+        "seed": run.dls.seed,
+        "bs": getattr(run.dls.train, "bs", None),
+        "recipe": None if recipe is None else dict(recipe.arguments),
+        "codec": learn.dls.codec.to_config(),
+        "target": learn.dls.target.to_config(),
+        "metrics": [m.name for m in run.metrics],
+        "on_frozen_features": plan.model is not None,
+        "callbacks": [type(cb).__name__ for cb in (*learn.cbs, *plan.cbs)],
+        "rows": {part: len(rows) for part, rows in learn.dls.parts().items()},
+        "digests": learn.dls.digests(),
+    }
+
+
+def _say(recorder: Recorder) -> None:
+    if recorder.rows and recorder.intervals:
+        last = recorder.rows[-1]
+        named = [(k, last[k], i) for k, i in recorder.intervals.items() if k in last]
+        print_intervals(named, recorder.n_valid)
+
+
+def _whole_number(n_epoch: Any) -> None:
+    if not isinstance(n_epoch, int) or isinstance(n_epoch, bool) or n_epoch < 1:
+        raise ConfigError(
+            problem("Expected a positive number of epochs", f"n_epoch={n_epoch!r}", "Try 3.")
+        )

@@ -1,0 +1,489 @@
+"""The object users hold: loaders, a model, and the verbs of training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor, nn
+
+from redstart.bundle.bundle import Bundle
+from redstart.config import JSON
+from redstart.data.check import check
+from redstart.data.loaders import DataLoaders
+from redstart.data.target import Prediction
+from redstart.domain import ModelRecipe
+from redstart.errors import BundleError, NoValidationSetError, problem
+from redstart.metrics.make import as_metric
+from redstart.metrics.metric import Interval, Metric
+from redstart.rng import generator
+from redstart.show.drawing import Drawing, display
+from redstart.show.figure import figure
+from redstart.show.progress import quietly
+from redstart.train import finetune, fitting, lrfind, weights
+from redstart.train.callback import as_callbacks
+from redstart.train.engine import Engine, engine_for
+from redstart.train.folder import new_folder, now
+from redstart.train.losses import loss_of
+from redstart.train.optim import ParamSplitter, Rate, freeze_to, one_group
+from redstart.train.precision import choose_precision
+from redstart.train.predict import Predictions, collect, in_order, tta
+from redstart.train.recorder import Recorder
+from redstart.train.run import LossFunction
+from redstart.train.schedule import FlatCos, OneCycle, Schedule
+from redstart.train.summary import model_summary
+
+__all__ = ["Learner"]
+
+log = logging.getLogger("redstart")
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Learner:
+    """Loaders and a model, and what can be done with them.
+
+    Attributes:
+        dls: The loaders. Rows that cannot be read leave them before training.
+        model: Any module; called ``model(*batch.x)``.
+        loss_func: Replaces the target's own loss, for the optimizer: ``(out, *y) -> scalar``.
+        opt_func: Name of an optimizer in ``torch.optim``, its class, or ``(params, lr=...)``.
+        lr: Rate of fits that name none.
+        splitter: Splits the parameters into groups, first layers first.
+        cbs: Callbacks of every fit.
+        metrics: For people: names, functions ``(out, y)``, or objects with ``update``,
+            ``compute`` and ``reset``; the target's own if left out.
+        path: Where relative paths lead: run folders, saved weights, bundles.
+        wd: Weight decay; norms and biases have none.
+        moms: Momentum (first beta) of one-cycle fits: at the ends, and at the top.
+        precision: ``"float32"``, ``"bf16"``, ``"fp16"``, or ``"auto"``: bf16 where the
+            device does it faster.
+        channels_last: Whether convolutions see NHWC memory.
+        compiled: Whether to train through ``torch.compile``.
+        recipe: How to build ``model`` again; without it a bundle needs the module.
+        pretrained_body: The part of the model that came trained; ``fine_tune`` freezes it
+            first, and its batch norm statistics stay as they are when data are few.
+        keep_norm: Whether batch norm statistics of that part stay as they are.
+        folder: Where this learner's runs are written; a new one in ``path/runs`` if left out.
+        facts: Written into the bundle beside metrics, versions and hashes.
+    """
+
+    dls: DataLoaders
+    model: nn.Module
+    loss_func: Any = None
+    opt_func: Any = "adamw"
+    lr: Rate = 1e-3
+    splitter: ParamSplitter = one_group
+    cbs: Any = None
+    metrics: Any = None
+    path: str | Path = "."
+    wd: float = 0.01
+    moms: tuple[float, float, float] = (0.95, 0.85, 0.95)
+    precision: str | Engine = "auto"
+    channels_last: bool = False
+    compiled: bool = False
+    recipe: ModelRecipe | None = None
+    pretrained_body: nn.Module | None = None
+    keep_norm: bool = False
+    folder: Path | None = None
+    facts: dict[str, JSON] = field(default_factory=dict)
+    recorder: Recorder = field(default_factory=Recorder, init=False)
+    ledger: list[dict[str, JSON]] = field(default_factory=list, init=False)
+    checked: bool = field(default=False, init=False)
+    _engine: Engine | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.path = Path(self.path)
+        self.cbs = as_callbacks(self.cbs)
+        self.model.to(self.dls.device)
+
+    # What a fit is made of
+
+    @property
+    def engine(self) -> Engine:
+        """Precision and placement; chosen on first use."""
+        if self._engine is None:
+            precision = self.precision
+            if precision == "auto":
+                precision = choose_precision(self.model, self.dls, self.loss)
+            self._engine = engine_for(precision, self.dls.device, channels_last=self.channels_last)
+        return self._engine
+
+    @property
+    def loss(self) -> LossFunction:
+        """The loss in use: ``loss(out, *y, reduction="mean")``."""
+        return loss_of(self.dls.target, self.loss_func)
+
+    def all_metrics(self) -> list[Metric]:
+        """The metrics in use, ready to be updated."""
+        if self.metrics is None:
+            return list(self.dls.target.metrics())
+        listed = self.metrics if isinstance(self.metrics, list | tuple) else [self.metrics]
+        return [as_metric(metric) for metric in listed]
+
+    def check(self) -> DataLoaders:
+        """Read every row once, set the unreadable aside, and report what was found.
+
+        ``fit`` does so by itself, once; files that have not changed are not read again.
+
+        Raises:
+            DataError: If nothing readable is left to train on or to measure with.
+        """
+        if not self.checked and self.dls.parts():
+            self.dls, report = check(self.dls)
+            if not report.ok:
+                log.warning("%s", report)
+        self.checked = True
+        return self.dls
+
+    def require_valid(self) -> None:
+        """Refuse to go on without rows to measure on.
+
+        Raises:
+            NoValidationSetError: If there are none.
+        """
+        if not self.dls.has_valid:
+            raise NoValidationSetError(
+                problem(
+                    "Expected a validation set: without one nobody can tell learning from "
+                    "memorising",
+                    f"{self.dls.train.n_rows} training rows, no validation rows",
+                    "Hold some out, for example with `valid_pct=0.2` or a splitter.",
+                )
+            )
+
+    # Training
+
+    def fit(
+        self,
+        n_epoch: int,
+        lr: Rate | None = None,
+        *,
+        wd: float | None = None,
+        cbs: Any = None,
+        schedules: Mapping[str, Schedule] | None = None,
+    ) -> Recorder:
+        """Train for some epochs.
+
+        Args:
+            n_epoch: Passes over the training rows.
+            lr: Learning rate, or ``slice(first, last)`` spread over the parameter groups.
+            wd: Weight decay.
+            cbs: More callbacks for this fit.
+            schedules: Hyper-parameters as functions of progress, by name: ``lr``,
+                ``momentum``, ``wd``; a constant rate if left out.
+
+        Returns:
+            The recorder, with losses, figures and intervals.
+
+        Raises:
+            NoValidationSetError: If there are no validation rows.
+            NonFiniteLossError: If the loss stops being a number.
+        """
+        plan = fitting.Plan(
+            n_epoch=n_epoch,
+            lr=self.lr if lr is None else lr,
+            wd=self.wd if wd is None else wd,
+            cbs=as_callbacks(cbs),
+            schedules=dict(schedules or {}),
+        )
+        return fitting.fit(self, plan)
+
+    def fit_one_cycle(
+        self,
+        n_epoch: int,
+        lr_max: Rate | None = None,
+        *,
+        div: float = 25.0,
+        div_final: float = 1e5,
+        pct_start: float = 0.25,
+        moms: tuple[float, float, float] | None = None,
+        **fit: Any,
+    ) -> Recorder:
+        """Train under the one-cycle schedule (Smith 2018).
+
+        Args:
+            n_epoch: Passes over the training rows.
+            lr_max: Largest learning rate, or a slice over the parameter groups.
+            div: The rate starts at ``lr_max / div``.
+            div_final: It ends at ``lr_max / div_final``.
+            pct_start: Share of the fit in which the rate rises, in (0, 1).
+            moms: Momentum at the start, at the top and at the end.
+            **fit: ``wd`` and ``cbs``, as for ``fit``.
+        """
+        rate = self.lr if lr_max is None else lr_max
+        top = fitting.top_rate(rate)
+        schedules = {
+            "lr": OneCycle(top, pct_start, div, div_final),
+            "momentum": fitting.momentum_cycle(moms or self.moms, pct_start),
+        }
+        return self.fit(n_epoch, rate, schedules=schedules, **fit)
+
+    def fit_flat_cos(
+        self,
+        n_epoch: int,
+        lr: Rate | None = None,
+        *,
+        div_final: float = 1e5,
+        pct_start: float = 0.75,
+        **fit: Any,
+    ) -> Recorder:
+        """Train at a constant rate, then let it fall along a cosine.
+
+        Args:
+            n_epoch: Passes over the training rows.
+            lr: The rate at first, or a slice over the parameter groups.
+            div_final: It ends at ``lr / div_final``.
+            pct_start: Share of the fit at the constant rate, in [0, 1).
+            **fit: ``wd`` and ``cbs``, as for ``fit``.
+        """
+        rate = self.lr if lr is None else lr
+        schedules = {"lr": FlatCos(fitting.top_rate(rate), pct_start, div_final)}
+        return self.fit(n_epoch, rate, schedules=schedules, **fit)
+
+    def fine_tune(
+        self, epochs: int, base_lr: float = 2e-3, *, freeze_epochs: int = 1, **fit: Any
+    ) -> Recorder:
+        """Train the head on the frozen body, then everything at smaller rates.
+
+        While the body is frozen it runs once per row; the head trains on what it made.
+        The second phase keeps its result only if it is no worse than the first's.
+        A model with no pretrained part trains as a whole from the start.
+
+        Args:
+            epochs: Epochs of the second phase.
+            base_lr: Rate of the head in the first phase; half of it tops the second.
+            freeze_epochs: Epochs of the first phase.
+            **fit: ``wd`` and ``cbs``, as for ``fit``.
+        """
+        return finetune.fine_tune(self, epochs, base_lr, freeze_epochs, **fit)
+
+    def freeze_to(self, n: int) -> None:
+        """Freeze the first ``n`` parameter groups; a negative number counts from the end."""
+        freeze_to(self.model, self.splitter, n)
+
+    def freeze(self) -> None:
+        """Leave only the last parameter group, the head, to train."""
+        self.freeze_to(-1)
+
+    def unfreeze(self) -> None:
+        """Leave everything to train."""
+        self.freeze_to(0)
+
+    def lr_find(
+        self,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        num_it: int = 100,
+        *,
+        stop_div: bool = True,
+        show_plot: bool = True,
+        suggest_funcs: Sequence[lrfind.SuggestFunc] = (lrfind.valley,),
+    ) -> lrfind.LRSuggestions:
+        """Try rising learning rates for a few batches; the weights are as before afterwards.
+
+        Args:
+            start_lr: First rate.
+            end_lr: Last rate.
+            num_it: Batches to try.
+            stop_div: Whether to stop when the loss explodes.
+            show_plot: Whether to show the curve, in a notebook.
+            suggest_funcs: Make the suggestions: ``valley``, ``slide``, ``minimum``, ``steep``.
+        """
+        test = lrfind.RangeTest(start_lr, end_lr, num_it, stop_div)
+        fitting.range_test(self, test)
+        found = lrfind.suggest(test, suggest_funcs)
+        if show_plot:
+            display(found.plot())
+        return found
+
+    # Predicting and looking
+
+    def validate(self, dl: Any = None) -> list[float]:
+        """Return the mean loss and every metric over the validation rows, or over ``dl``.
+
+        The 95% intervals of the metrics are printed where somebody looks.
+        """
+        self.require_valid() if dl is None else None
+        return fitting.measure(self, self.dls.valid if dl is None else dl).values()
+
+    def collect(self, dl: Any = None, *, with_loss: bool = True) -> Predictions:
+        """Predict the validation rows, or those of ``dl``, next to their row numbers."""
+        loader = fitting.as_loader(self.dls, self.dls.valid if dl is None else dl)
+        model = self.engine.place(self.model, loader.device)
+        return collect(model, loader, self.loss if with_loss else None, engine=self.engine)
+
+    def get_preds(
+        self,
+        ds_idx: int = 1,
+        dl: Any = None,
+        *,
+        with_loss: bool = False,
+        with_decoded: bool = False,
+    ) -> tuple[Any, ...]:
+        """Predict rows: ``(activations, targets)``, in the order of the loader.
+
+        Args:
+            ds_idx: 0 for the training rows, 1 for the validation rows.
+            dl: A loader such as ``dls.test_dl(files)``, or a list of batches, instead.
+            with_loss: Whether to return the loss of each row as well.
+            with_decoded: Whether to return predictions in the user's terms as well.
+        """
+        found = self.collect(dl if dl is not None else self._part(ds_idx), with_loss=with_loss)
+        targets = found.y[0] if found.y is not None and len(found.y) == 1 else found.y
+        parts: list[Any] = [found.acts, targets]
+        parts += [[p.decoded for p in found.decoded()]] if with_decoded else []
+        parts += [found.losses] if with_loss else []
+        return tuple(parts)
+
+    def predict(self, item: Any) -> Prediction[Any]:
+        """Predict one item, as the exported bundle would: ``name, index, probs``."""
+        return self._bundle().predict(item)
+
+    def tta(
+        self, ds_idx: int = 1, dl: Any = None, *, n: int = 4, beta: float = 0.25
+    ) -> tuple[Tensor, Any]:
+        """Average predictions over augmented versions of each row: ``(activations, targets)``.
+
+        Args:
+            ds_idx: 0 for the training rows, 1 for the validation rows.
+            dl: Another loader instead.
+            n: Augmented versions of each row.
+            beta: Weight of the plain version, in [0, 1].
+        """
+        loader = fitting.as_loader(self.dls, dl if dl is not None else self._part(ds_idx))
+        found = tta(self.model, loader, self.dls.train, n=n, beta=beta, engine=self.engine)
+        return found.acts, found.y[0] if found.y is not None and len(found.y) == 1 else found.y
+
+    def show_results(
+        self, max_n: int = 9, *, ds_idx: int = 1, figsize: tuple[float, float] | None = None
+    ) -> Drawing:
+        """Draw validation rows, chosen at random, with truth and prediction.
+
+        Args:
+            max_n: Rows to draw at most.
+            ds_idx: 0 for training rows, 1 for validation rows.
+            figsize: Width and height, in inches.
+        """
+        loader = in_order(self._part(ds_idx))
+        order = torch.randperm(loader.n_rows, generator=generator(self.dls.seed))[:max_n]
+        some = loader.dataset.rows_at(order.tolist())
+        found = self.collect(loader.replace(dataset=some))
+        return figure(found.cards(range(len(found))), figsize=figsize)
+
+    def summary(self) -> str:
+        """List the layers with their outputs and parameters, and what trains."""
+        return model_summary(self.model, self.dls, self.opt_func, self.loss_func)
+
+    def test(self) -> dict[str, tuple[float, Interval | None]]:
+        """Open the sealed test rows: every metric with its 95% interval.
+
+        Each opening is written into the ledger, which travels in the bundle: a test set
+        that is looked at often is a validation set.
+
+        Raises:
+            DataError: If the split has no test rows.
+        """
+        return fitting.test(self)
+
+    # Keeping
+
+    def save(self, file: str | Path = "model") -> Path:
+        """Save the weights to ``path/models/FILE.safetensors``."""
+        return weights.save(self.model, weights.place(Path(self.path), file))
+
+    def load(self, file: str | Path = "model") -> Self:
+        """Load weights that ``save`` wrote; returns the learner.
+
+        Raises:
+            WeightsError: If there is no such file, or it belongs to another model.
+        """
+        weights.load(self.model, weights.place(Path(self.path), file))
+        return self
+
+    def bundle(self) -> Bundle:
+        """All that is needed to predict, with what is known about the model."""
+        figures = {
+            name: {"value": value, "interval": self.recorder.intervals.get(name)}
+            for name, value in (self.recorder.rows[-1] if self.recorder.rows else {}).items()
+            if name != "time"
+        }
+        facts = {
+            **self.facts,
+            "created": now(),
+            "metrics": figures,
+            "validation_rows": self.recorder.n_valid,
+            "training_rows": self.dls.train.n_rows,
+            "seed": self.dls.seed,
+            "digests": self.dls.digests(),
+            "test_openings": self.ledger,
+        }
+        return self._bundle(facts)
+
+    def export(self, path: str | Path = "export.redstart") -> Path:
+        """Write the model, preprocessing and labels as one file; open it with ``load_learner``.
+
+        Args:
+            path: Relative to the learner's ``path``.
+
+        Raises:
+            BundleError: If the name asks for a pickle, or the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix in {".pkl", ".pickle", ".pth", ".pt"}:
+            raise BundleError(
+                problem(
+                    "Expected a name for a bundle, which is no pickle",
+                    f"path={str(path)!r}",
+                    f"Write `learn.export({str(path.with_suffix('.redstart'))!r})`.",
+                )
+            )
+        return self.bundle().save(Path(self.path) / path)
+
+    # Precision, quiet
+
+    def to(self, precision: str) -> Self:
+        """Train in another precision from now on; returns the learner."""
+        self.precision, self._engine = precision, None
+        return self
+
+    def to_fp16(self) -> Self:
+        """Train in 16 bits: float16 on CUDA, bfloat16 elsewhere; returns the learner."""
+        return self.to("fp16" if self.dls.device.type == "cuda" else "bf16")
+
+    def to_bf16(self) -> Self:
+        """Train in bfloat16; returns the learner."""
+        return self.to("bf16")
+
+    def to_fp32(self) -> Self:
+        """Train in float32; returns the learner."""
+        return self.to("float32")
+
+    @contextmanager
+    def no_bar(self) -> Iterator[Self]:
+        """Show no bar and no table inside the block."""
+        with quietly():
+            yield self
+
+    no_logging = no_bar
+
+    def run_folder(self) -> Path:
+        """Where this learner's runs are written."""
+        if self.folder is None:
+            self.folder = new_folder(Path(self.path) / "runs")
+        return self.folder
+
+    def _bundle(self, facts: Mapping[str, JSON] | None = None) -> Bundle:
+        model = self.model.eval()
+        return Bundle(self.dls.codec, self.dls.target, self.recipe, model, facts or {})
+
+    def _part(self, ds_idx: int) -> Any:
+        return self.dls.train if ds_idx == 0 else self.dls.valid
+
+    def __repr__(self) -> str:
+        return f"Learner({self.dls!r}, {type(self.model).__name__}, path={str(self.path)!r})"
