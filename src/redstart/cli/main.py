@@ -1,0 +1,124 @@
+"""The command ``redstart``: puts the verbs together and turns outcomes into exit codes.
+
+Nothing here imports PyTorch: a verb imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from redstart import __version__
+from redstart.cli.info import info
+from redstart.cli.predict import predict
+from redstart.errors import RedstartError
+
+__all__ = ["main", "make_app"]
+
+DomainVerbs = Mapping[str, Mapping[str, Callable[..., None]]]
+"""By verb, then by domain: the function whose parameters are the options."""
+
+_HELP = {
+    "train": "Train a model and write it, pictures and curves to a folder.",
+    "show": "Draw rows as the model sees them.",
+    "check": "Read every row and say what is wrong; nothing is changed or deleted.",
+    "lr-find": "Try rising learning rates on a few batches and suggest one.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code.
+
+    0: done. 1: done, but some rows could not be read. 2: the user's error, said in one
+    line on standard error. 130: interrupted. A mistake of ours shows its traceback.
+
+    Args:
+        argv: The arguments, without the program's name; those of the process if left out.
+    """
+    logging.basicConfig(format="redstart: %(message)s", level=logging.WARNING)
+    verbs = _domain_verbs()
+    app = make_app(verbs)
+    try:
+        app(_with_domain(sys.argv[1:] if argv is None else argv, verbs), prog_name="redstart")
+    except RedstartError as error:
+        print("redstart:", " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+def make_app(verbs: DomainVerbs) -> typer.Typer:
+    """Build the command line.
+
+    Args:
+        verbs: What the installed domains can do.
+    """
+    app = _group("From raw files to a trained model that you can look at, trust and use.")
+    app.callback()(_common)
+    for verb, functions in verbs.items():
+        group = _group(_HELP.get(verb, ""))
+        for domain, function in functions.items():
+            group.command(domain)(function)
+        app.add_typer(group, name=verb)
+    for function in (predict, info, demo, domains):
+        app.command(function.__name__)(function)
+    return app
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo"),
+) -> None:
+    """Train on scikit-learn's handwritten digits, from files to predictions; no network."""
+    from redstart.vision.cli import demo as digits
+
+    digits(out)
+
+
+def domains() -> None:
+    """List the kinds of data that can be trained on."""
+    for name in sorted(e.name for e in entry_points(group="redstart.domains")):
+        print(name)
+
+
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def _group(text: str) -> typer.Typer:
+    # Plain text, plain tracebacks: the same in a terminal, in a pipe and under NO_COLOR.
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def _domain_verbs() -> dict[str, dict[str, Callable[..., None]]]:
+    found: dict[str, dict[str, Callable[..., None]]] = {}
+    for entry in sorted(entry_points(group="redstart.cli"), key=lambda e: e.name):
+        commands: Mapping[str, Any] = entry.load()
+        for verb, function in commands.items():
+            found.setdefault(verb, {})[entry.name] = function
+    return found
+
+
+def _with_domain(argv: Sequence[str], verbs: DomainVerbs) -> list[str]:
+    """``check FOLDER`` means ``check vision FOLDER`` while one domain alone can do it."""
+    verb, *rest = argv or [""]
+    known = verbs.get(verb, {})
+    if len(known) == 1 and rest and rest[0] not in {*known, "--help"}:
+        return [verb, *known, *rest]
+    return list(argv)
