@@ -1,0 +1,190 @@
+"""Write, read and use a bundle. Nothing here imports the training code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from redstart.bundle import format as file_format
+from redstart.config import JSON, from_config
+from redstart.data.codec import Codec
+from redstart.data.loaders import best_device
+from redstart.data.target import Prediction, Target
+from redstart.domain import ModelRecipe, find_domain
+from redstart.errors import BundleError, ConfigError, problem
+from redstart.show.card import Card
+
+__all__ = ["Bundle", "load_learner", "versions"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A trained model with all it takes to use it: preprocessing, labels, weights.
+
+    Attributes:
+        codec: Reads inputs as in training, item transforms and normalisation included.
+        target: Decodes outputs.
+        recipe: How to build the model; ``None`` for a module of the user's own.
+        model: In evaluation mode.
+        facts: What is known of it: metrics with intervals, versions, hashes, when and how
+            it was trained, each opening of the test set. JSON values.
+    """
+
+    codec: Codec[Any]
+    target: Target[Any, Any]
+    recipe: ModelRecipe | None
+    model: nn.Module
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def vocab(self) -> tuple[Any, ...]:
+        """Names of the classes, in the order of ``probs``."""
+        return self.target.vocabulary()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the bundle as one file of JSON and safetensors.
+
+        Raises:
+            BundleError: If it cannot be written.
+        """
+        head = {
+            "recipe": None if self.recipe is None else asdict(self.recipe),
+            "codec": self.codec.to_config(),
+            "target": self.target.to_config(),
+            "facts": {**self.facts, "versions": versions()},
+        }
+        return file_format.write(Path(path), head, _own_tensors(self.model))
+
+    def predict(self, item: Any) -> Prediction[Any]:
+        """Predict one item; unpacks as ``name, index, probs``.
+
+        Args:
+            item: What the codec reads: a path, an image, a row.
+
+        Raises:
+            DataError: If the item cannot be read.
+        """
+        return self.get_preds([item])[0]
+
+    def get_preds(self, items: Sequence[Any], *, bs: int = 64) -> list[Prediction[Any]]:
+        """Predict several items, in order.
+
+        Args:
+            items: What the codec reads.
+            bs: Items per batch.
+
+        Raises:
+            DataError: If an item cannot be read; names it.
+        """
+        found: list[Prediction[Any]] = []
+        for _, preds in self._predicted(items, bs):
+            found.extend(preds)
+        return found
+
+    def cards(self, items: Sequence[Any], *, bs: int = 64) -> list[Card]:
+        """Predict items and make a card of each, for a figure or a page."""
+        cards: list[Card] = []
+        for encoded, preds in self._predicted(items, bs):
+            for x, pred in zip(encoded, preds, strict=True):
+                cards.append(
+                    Card(
+                        index=len(cards),
+                        item=str(items[len(cards)]),
+                        view=self.codec.view(x),
+                        pred=self.target.mark(pred.encoded),
+                    )
+                )
+        return cards
+
+    def _predicted(
+        self, items: Sequence[Any], bs: int
+    ) -> Iterator[tuple[list[tuple[Tensor, ...]], list[Prediction[Any]]]]:
+        codec, device = self.codec, self.device
+        for start in range(0, len(items), bs):
+            encoded = [codec.encode(codec.load(item)) for item in items[start : start + bs]]
+            x = codec.prepare(tuple(t.to(device) for t in codec.collate(encoded)))
+            with torch.inference_mode():
+                yield encoded, self.target.predict(self.model(*x))
+
+    def __repr__(self) -> str:
+        arch = "own model" if self.recipe is None else self.recipe.arguments.get("arch", "model")
+        metrics = self.facts.get("metrics", {})
+        said = ", ".join(f"{name} {m['value']:.4f}" for name, m in metrics.items())
+        classes = f"{len(self.vocab)} classes" if self.vocab else f"{self.target.n_out} outputs"
+        return f"Bundle({arch}; {self.codec.kind} -> {self.target.kind}, {classes}; {said})"
+
+
+def load_learner(
+    path: str | Path, *, device: str | torch.device | None = None, model: nn.Module | None = None
+) -> Bundle:
+    """Open a bundle: ready to predict, with no data, training code or pickle.
+
+    Args:
+        path: The file that ``learn.export`` wrote.
+        device: Where to put the model; the best there is if left out.
+        model: The module itself, if it was the user's own and not built by name.
+
+    Raises:
+        BundleError: If the file is no bundle, was changed, or its model cannot be built.
+    """
+    path = Path(path)
+    head, tensors = file_format.read(path)
+    recipe = None if head["recipe"] is None else ModelRecipe(**head["recipe"])
+    if recipe is None and model is None:
+        raise BundleError(
+            problem(
+                "Expected the module that this bundle was exported from, which was the user's own",
+                f"model=None for {path}",
+                "Pass it: `load_learner(path, model=MyModel())`.",
+            )
+        )
+    try:
+        domain = find_domain(recipe.domain if recipe else head["facts"].get("domain", "vision"))
+        built = model if recipe is None or model is not None else domain.build(recipe)
+        assert built is not None  # noqa: S101 - one of the two is there
+        built.load_state_dict(tensors)
+        codec = from_config(head["codec"], domain.kinds)
+        target = from_config(head["target"], domain.kinds)
+    except (ConfigError, RuntimeError, TypeError, KeyError) as error:
+        raise BundleError(
+            problem(
+                f"Expected to rebuild the model of {path}",
+                f"{type(error).__name__}: {str(error).splitlines()[0]}",
+                f"It was written with {head['facts'].get('versions')}: install these.",
+            )
+        ) from error
+    built.to(device or best_device()).eval()
+    return Bundle(codec, target, recipe, built, head["facts"])
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a prediction depends on, as far as installed."""
+    found = {}
+    for name in ("redstart", "torch", "torchvision", "timm", "pillow", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict with tied weights copied, since safetensors wants each on its own."""
+    seen: set[int] = set()
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        pointer = tensor.data_ptr()
+        tensors[name] = tensor.clone() if pointer in seen else tensor
+        seen.add(pointer)
+    return tensors

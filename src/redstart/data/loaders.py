@@ -1,0 +1,267 @@
+"""Training, validation and sealed test loaders that share one codec and one target."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from redstart.data.batch import Batch
+from redstart.data.codec import Codec
+from redstart.data.dataset import ItemDataset, Source
+from redstart.data.loader import BatchTransform, Loader, Loads
+from redstart.data.stream import StreamLoader
+from redstart.data.target import Target
+from redstart.errors import ConfigError, DataError, problem
+from redstart.show.card import Card
+from redstart.show.drawing import Drawing
+from redstart.show.figure import figure
+
+__all__ = ["DataLoaders", "best_device"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataLoaders:
+    """The loaders of one data set.
+
+    ``DataLoaders(train, valid)`` also takes plain iterables of ``(x, y)`` batches.
+
+    Attributes:
+        train: Shuffled and augmented.
+        valid: Neither; empty where the split has no validation rows.
+        sealed: Test rows. Only ``Learner.test`` reads them, and writes down that it did.
+        path: Where the data lies.
+    """
+
+    train: Any
+    valid: Any
+    sealed: Any = None
+    path: Path = Path()
+
+    def __post_init__(self) -> None:
+        for name in ("train", "valid", "sealed"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Loads):
+                object.__setattr__(self, name, StreamLoader(value))
+
+    @property
+    def codec(self) -> Codec[Any]:
+        """The codec of the inputs."""
+        codec: Codec[Any] = self.train.codec
+        return codec
+
+    @property
+    def target(self) -> Target[Any, Any]:
+        """The fitted target."""
+        target: Target[Any, Any] = self.train.target
+        return target
+
+    @property
+    def source(self) -> Source:
+        """All rows, before the split."""
+        return self._of_rows().source
+
+    @property
+    def items(self) -> Sequence[Any]:
+        """All items; a batch's ``index`` points into it."""
+        return self.source.items
+
+    @property
+    def vocab(self) -> tuple[Any, ...]:
+        """Names of the classes, in the order of the model's outputs."""
+        return self.target.vocabulary()
+
+    @property
+    def c(self) -> int:
+        """Number of outputs the model must have."""
+        return self.target.n_out
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches go."""
+        device: torch.device = self.train.device
+        return device
+
+    @property
+    def seed(self) -> int:
+        """Seeds order, augmentation, initialisation and dropout."""
+        return int(self.train.seed)
+
+    @property
+    def has_valid(self) -> bool:
+        """Whether there are rows to measure a model on."""
+        return self.valid is not None and len(self.valid) > 0
+
+    @property
+    def loss_func(self) -> Any:
+        """The loss that the target brings: ``loss_func(out, y)``."""
+        return lambda out, *y: self.target.loss(out, y)
+
+    def one_batch(self) -> Batch:
+        """The first training batch, as the model gets it; unpacks as ``x, y``."""
+        batch: Batch = next(iter(self.train.batches(epoch=0)))
+        return batch
+
+    def show_batch(
+        self,
+        max_n: int = 9,
+        *,
+        nrows: int | None = None,
+        ncols: int | None = None,
+        figsize: tuple[float, float] | None = None,
+        unique: bool = False,
+    ) -> Drawing:
+        """Draw training rows as the model sees them: resized and augmented, with their labels.
+
+        Args:
+            max_n: Rows to draw at most.
+            nrows: Rows of the grid.
+            ncols: Columns of the grid.
+            figsize: Width and height, in inches.
+            unique: Whether to draw one row again and again, to see the augmentation.
+        """
+        cards = self.cards(max_n, unique=unique)
+        return figure(cards, nrows=nrows, ncols=ncols, figsize=figsize)
+
+    def cards(self, max_n: int = 9, *, unique: bool = False) -> list[Card]:
+        """The cards that ``show_batch`` draws."""
+        loader = self._of_rows()
+        rows = loader.replace(bs=min(max_n, loader.n_rows), passes=1)
+        epochs = range(max_n if unique else 1)
+        if unique:
+            rows = rows.replace(bs=1, shuffle=False, num_workers=0)
+        batches = [next(iter(rows.batches(epoch=epoch, prepare=False))) for epoch in epochs]
+        return [card for batch in batches for card in self.cards_of(batch)][:max_n]
+
+    def cards_of(self, batch: Batch) -> list[Card]:
+        """One card per row of an unprepared batch."""
+        cards = []
+        for i, row in enumerate(batch.index.tolist()):
+            y = None if batch.y is None else tuple(t[i].cpu() for t in batch.y)
+            cards.append(
+                Card(
+                    index=row,
+                    item=self.source.name(row),
+                    view=self.codec.view(tuple(t[i].cpu() for t in batch.x)),
+                    truth=None if y is None else self.target.mark(y),
+                )
+            )
+        return cards
+
+    def test_dl(self, items: Iterable[Any], *, bs: int | None = None) -> Loader:
+        """A loader of new, unlabelled items, read as the validation rows are.
+
+        Args:
+            items: Whatever the codec reads: paths, images, rows. Or a single path.
+            bs: Rows per batch; as for validation if left out.
+
+        Raises:
+            DataError: If there is no item.
+        """
+        listed = [items] if isinstance(items, str | os.PathLike) else list(items)
+        if not listed:
+            raise DataError(problem("Expected at least one item", "0 items", "Check the list."))
+        template = self._of_rows()
+        source = Source(items=listed, inputs=listed, raws=None)
+        rows = tuple(range(len(listed)))
+        data = ItemDataset.of(source, rows, self.codec, self.target)
+        size = bs or getattr(self.valid, "bs", template.bs)
+        return template.replace(dataset=data, bs=size, shuffle=False, tfms=(), passes=1)
+
+    def without(self, rows: Iterable[int]) -> DataLoaders:
+        """The same loaders without some rows, given by row number."""
+        gone = frozenset(rows)
+        return self._map(
+            lambda data: data.rows_at([i for i, r in enumerate(data.rows) if r not in gone])
+        )
+
+    def with_codec(self, codec: Codec[Any]) -> DataLoaders:
+        """The same rows read by another codec."""
+        return self._map(lambda data: data.with_codec(codec))
+
+    def with_target(self, target: Target[Any, Any]) -> DataLoaders:
+        """The same rows with another target; it must be fitted."""
+        return self._map(
+            lambda d: ItemDataset.of(
+                d.source, d.rows, d.codec, target, training=d.training, cache=d.cache
+            )
+        )
+
+    def with_tfms(self, tfms: Sequence[BatchTransform]) -> DataLoaders:
+        """The same loaders with other augmentation."""
+        return replace(self, train=self._of_rows().replace(tfms=tuple(tfms)))
+
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Row numbers of ``train``, ``valid`` and ``test``."""
+        found = {"train": self.train, "valid": self.valid, "test": self.sealed}
+        return {
+            name: tuple(loader.dataset.rows)
+            for name, loader in found.items()
+            if isinstance(loader, Loader)
+            and isinstance(loader.dataset, ItemDataset)
+            and len(loader)
+        }
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of the rows' identities and labels, and of the split."""
+        parts = self.parts()
+        if not parts:
+            return {}
+        data, split = hashlib.sha256(), hashlib.sha256()
+        raws = self.source.raws
+        for row, item in enumerate(self.source.inputs):
+            label = "" if raws is None else raws[row]
+            data.update(f"{self.codec.identity(item) or _content(item)}\0{label}\n".encode())
+        for name, rows in parts.items():
+            split.update(f"{name}:{','.join(map(str, sorted(rows)))}\n".encode())
+        return {"data": data.hexdigest(), "split": split.hexdigest()}
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(rows)}" for name, rows in self.parts().items())
+        return f"DataLoaders({self.codec.kind} -> {self.target.kind}; {sizes or 'plain batches'})"
+
+    def _map(self, change: Any) -> DataLoaders:
+        def changed(loader: Any) -> Any:
+            return None if loader is None else loader.replace(dataset=change(loader.dataset))
+
+        self._of_rows()
+        return replace(
+            self,
+            train=changed(self.train),
+            valid=changed(self.valid),
+            sealed=changed(self.sealed),
+        )
+
+    def _of_rows(self) -> Loader:
+        if not isinstance(self.train, Loader):
+            raise ConfigError(
+                problem(
+                    "Expected loaders made by a `DataBlock` or a `*DataLoaders` factory",
+                    f"train={type(self.train).__name__}",
+                    "Plain batches have no items: there is nothing to show or to look up.",
+                )
+            )
+        return self.train
+
+
+def _content(item: Any) -> str:
+    """What an item in memory holds: the hash of an array or a picture, or its text."""
+    if hasattr(item, "__array__") or hasattr(item, "__array_interface__"):
+        array = np.ascontiguousarray(np.asarray(item))
+        return f"{array.dtype}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
+    return str(item)
+
+
+def best_device() -> torch.device:
+    """CUDA where it works, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,115 @@
+"""What is being predicted: how it is encoded, scored, decoded and shown."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from redstart.config import Configured
+from redstart.data.batch import Encoded, stack
+from redstart.metrics.metric import Metric
+from redstart.show.view import Mark
+
+__all__ = ["Prediction", "Reduction", "Target"]
+
+Raw = TypeVar("Raw")
+Out = TypeVar("Out")
+Reduction = Literal["mean", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction(Generic[Raw]):
+    """What ``predict`` returns for one row; unpacks as ``name, index, probs``.
+
+    Attributes:
+        decoded: In the user's terms: a label, a number, a mask.
+        encoded: As the target encodes it, without the batch dimension.
+        probs: The activations it was decoded from, on the CPU.
+    """
+
+    decoded: Raw
+    encoded: Encoded
+    probs: Tensor
+
+    def __iter__(self) -> Iterator[Any]:
+        encoded = self.encoded[0] if len(self.encoded) == 1 else self.encoded
+        return iter((self.decoded, encoded, self.probs))
+
+
+class Target(Configured, ABC, Generic[Raw, Out]):
+    """One kind of target. Subclasses are frozen dataclasses and final.
+
+    ``Out`` is what the model returns for a batch: a tensor ``(B, n_out)`` for most.
+    """
+
+    eager: ClassVar[bool] = True
+    """Encode every row once, in advance. ``False`` where a row is large (a mask)."""
+
+    @property
+    @abstractmethod
+    def n_out(self) -> int:
+        """How many numbers per row (per pixel, for masks) the model must output."""
+
+    @abstractmethod
+    def fit(self, train: Sequence[Raw], rest: Sequence[Raw] = ()) -> Self:
+        """Return a copy that has learnt its vocabulary or scale.
+
+        Args:
+            train: Raw targets of the training rows.
+            rest: Those of the other rows. They may widen a list of names, and
+                nothing else: no statistic is ever learnt from them.
+        """
+
+    @abstractmethod
+    def encode(self, raw: Raw) -> Encoded:
+        """Turn a raw target into tensors, without the batch dimension."""
+
+    def encode_train(self, raw: Raw, rng: torch.Generator) -> Encoded:
+        """Encode a training row whose codec draws; ``rng`` equals the codec's own."""
+        return self.encode(raw)
+
+    def collate(self, rows: Sequence[Encoded]) -> Encoded:
+        """Stack; override to pad."""
+        return stack(rows)
+
+    @abstractmethod
+    def loss(self, out: Out, y: Encoded, *, reduction: Reduction = "mean") -> Tensor:
+        """Score raw model outputs against encoded targets, for the optimizer.
+
+        Returns:
+            A scalar, or one loss per row ``(B,)`` with ``reduction="none"``, whose
+            mean is that scalar.
+        """
+
+    @abstractmethod
+    def activate(self, out: Out) -> Tensor:
+        """Turn raw model outputs into what people read: probabilities, values ``(B, ...)``."""
+
+    @abstractmethod
+    def decode(self, acts: Tensor) -> list[Prediction[Raw]]:
+        """Turn activations ``(B, ...)``, on the CPU, into one prediction per row."""
+
+    def predict(self, out: Out) -> list[Prediction[Raw]]:
+        """Turn raw model outputs into one prediction per row."""
+        return self.decode(self.activate(out).float().cpu())
+
+    @abstractmethod
+    def mark(self, y: Encoded) -> Mark:
+        """Turn one encoded target into something to draw."""
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """What to report when the user names no metric."""
+        return ()
+
+    def findings(self, train: Sequence[Raw], valid: Sequence[Raw]) -> list[str]:
+        """Say what about the labels of the two parts a person should know before training."""
+        return []
+
+    def vocabulary(self) -> tuple[Any, ...]:
+        """Names of the outputs, where they have names."""
+        return ()

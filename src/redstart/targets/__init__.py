@@ -1,0 +1,1 @@
+"""Targets of no one domain."""

@@ -1,0 +1,199 @@
+"""One label out of a list."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from redstart.data.batch import Encoded
+from redstart.data.target import Prediction, Reduction, Target
+from redstart.errors import ConfigError, DataError, problem
+from redstart.metrics.make import as_metric
+from redstart.metrics.metric import Metric
+from redstart.show.view import Caption
+
+__all__ = ["CategoryBlock", "CategoryTarget"]
+
+Label = str | int | float | bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CategoryTarget(Target[Label, Tensor]):
+    """A single label.
+
+    Attributes:
+        vocab: The labels, in the order of the model's outputs; learnt if empty.
+        label_smoothing: Share of the truth spread over all labels in the loss, in [0, 1)
+            (Szegedy et al. 2016).
+        class_weights: Weight of each label's rows in the loss; ``"balanced"`` learns
+            them as inverse to the labels' frequency among the training rows.
+    """
+
+    kind: ClassVar[str] = "category"
+    vocab: tuple[Label, ...] = ()
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | Literal["balanced"] = ()
+    _positions: dict[Label, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(
+                problem(
+                    "Expected `label_smoothing` in [0, 1)",
+                    f"label_smoothing={self.label_smoothing}",
+                    "Use 0.1, or leave it out.",
+                )
+            )
+        weights = self.class_weights
+        if not isinstance(weights, str) and weights and len(weights) != len(self.vocab):
+            raise ConfigError(
+                problem(
+                    f"Expected one weight for each of the {len(self.vocab)} labels",
+                    f"class_weights has {len(weights)}",
+                    f"Give them in the order {', '.join(map(str, self.vocab))}, "
+                    "or pass 'balanced'.",
+                )
+            )
+        object.__setattr__(self, "_positions", {v: i for i, v in enumerate(self.vocab)})
+
+    @property
+    def n_out(self) -> int:
+        """One score per label."""
+        return len(self.vocab)
+
+    def vocabulary(self) -> tuple[Label, ...]:
+        """The labels."""
+        return self.vocab
+
+    def fit(self, train: Sequence[Any], rest: Sequence[Any] = ()) -> CategoryTarget:
+        """Learn the sorted set of labels unless one was given, and balanced weights if asked.
+
+        Raises:
+            DataError: If there are fewer than two labels, or one is missing (NaN, ``None``).
+        """
+        labels = [_plain(label) for label in (*train, *rest)]
+        vocab = self.vocab or tuple(sorted(set(labels), key=lambda v: (str(type(v)), v)))
+        if len(vocab) < 2:
+            raise DataError(
+                problem(
+                    "Expected at least two classes to tell apart",
+                    f"only {vocab[0]!r} in {len(labels)} rows" if vocab else "no label",
+                    "Check how labels are made (folder names, pattern, column).",
+                )
+            )
+        if self.class_weights != "balanced":
+            return replace(self, vocab=vocab)
+        counts = Counter(labels[: len(train)])
+        # n / (k * n_c), as scikit-learn's "balanced": the mean over training rows is 1.
+        seen = sum(1 for v in vocab if counts[v])
+        weights = tuple(len(train) / (seen * counts[v]) if counts[v] else 1.0 for v in vocab)
+        return replace(self, vocab=vocab, class_weights=weights)
+
+    def encode(self, raw: Any) -> Encoded:
+        """Return the label's position, one int64 tensor of shape ``()``.
+
+        Raises:
+            DataError: If the label is not in the vocabulary.
+        """
+        label = _plain(raw)
+        if label not in self._positions:
+            raise DataError(
+                problem(
+                    "Expected a label seen in training",
+                    f"label={label!r}",
+                    f"{_nearest(label, self.vocab)}Known labels: {_some(self.vocab)}.",
+                )
+            )
+        return (torch.tensor(self._positions[label]),)
+
+    def loss(self, out: Tensor, y: Encoded, *, reduction: Reduction = "mean") -> Tensor:
+        """Cross-entropy of scores ``out (B, n_out)`` against labels ``(B,)``."""
+        if not self.class_weights:
+            return F.cross_entropy(
+                out, y[0], reduction=reduction, label_smoothing=self.label_smoothing
+            )
+        losses = F.cross_entropy(out, y[0], reduction="none", label_smoothing=self.label_smoothing)
+        if not isinstance(self.class_weights, str):
+            losses = losses * losses.new_tensor(self.class_weights)[y[0]]
+        return losses.mean() if reduction == "mean" else losses
+
+    def activate(self, out: Tensor) -> Tensor:
+        """Probabilities ``(B, n_out)``, by softmax."""
+        return out.float().softmax(dim=-1)
+
+    def decode(self, acts: Tensor) -> list[Prediction[Label]]:
+        """The most likely label of each row."""
+        best = acts.argmax(dim=-1)
+        return [
+            Prediction(self.vocab[int(i)], (i,), probs) for i, probs in zip(best, acts, strict=True)
+        ]
+
+    def mark(self, y: Encoded) -> Caption:
+        """The label as a caption."""
+        return Caption(str(self.vocab[int(y[0])]))
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Accuracy."""
+        return (as_metric("accuracy"),)
+
+    def findings(self, train: Sequence[Any], valid: Sequence[Any]) -> list[str]:
+        """Name the classes that one of the parts lacks."""
+        parts = {"train": Counter(map(_plain, train)), "valid": Counter(map(_plain, valid))}
+        told = {
+            "train": "the model cannot learn",
+            "valid": "nothing measures",
+        }
+        said = []
+        for part, counts in parts.items():
+            if counts and (missing := [v for v in self.vocab if not counts[v]]):
+                said.append(
+                    f"No {part} row for {len(missing)} of {len(self.vocab)} classes, which "
+                    f"{told[part]}: {_some(missing)}. Add rows, or split with stratification."
+                )
+        return said
+
+
+def CategoryBlock(  # noqa: N802 - a block is named like a class in the course's vocabulary
+    vocab: Sequence[Label] = (),
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | Literal["balanced"] = (),
+) -> CategoryTarget:
+    """A single label out of a list.
+
+    Args:
+        vocab: The labels, in the order wanted; learnt from the data if empty.
+        label_smoothing: Share of the truth spread over all labels in the loss, in [0, 1).
+        class_weights: One weight per label, or ``"balanced"``.
+    """
+    weights = class_weights if isinstance(class_weights, str) else tuple(class_weights)
+    return CategoryTarget(tuple(vocab), label_smoothing, weights)
+
+
+def _plain(label: Any) -> Label:
+    """A label as a plain Python value; refuses one that is missing."""
+    value = label.item() if hasattr(label, "item") else label
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise DataError(
+            problem("Expected a label", f"label={value!r}", "Fill it in, or leave the row out.")
+        )
+    return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def _nearest(label: Label, vocab: Sequence[Label]) -> str:
+    close = difflib.get_close_matches(str(label), [str(v) for v in vocab], n=1)
+    return f"Did you mean {close[0]!r}? " if close else ""
+
+
+def _some(names: Sequence[Label], most: int = 20) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(str(n) for n in names[:most]) + rest
