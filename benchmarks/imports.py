@@ -47,7 +47,7 @@ def main() -> None:
         digits = str(Path(folder) / "digits")
         # Written by a child, so that this process does not hold PyTorch in memory.
         run(
-            "from redstart.vision.digits import write_digits; import sys; write_digits(sys.argv[1])",
+            "import sys; from redstart.vision.digits import write_digits as w; w(sys.argv[1])",
             digits,
         )
         tasks: dict[str, Callable[[], None]] = {

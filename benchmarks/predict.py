@@ -15,7 +15,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import Benchmark, Target, alternate, median, options, photos, quartiles, rounds, shared, silent
+from bench import (
+    Benchmark,
+    Target,
+    alternate,
+    median,
+    options,
+    photos,
+    quartiles,
+    rounds,
+    shared,
+    silent,
+)
 
 ARCH, SIZE = "mobilenetv2_100", 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

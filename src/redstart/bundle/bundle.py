@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ from torch import Tensor, nn
 from redstart.bundle import format as file_format
 from redstart.config import JSON, from_config
 from redstart.data.codec import Codec
+from redstart.data.dataset import collate_inputs
 from redstart.data.loaders import best_device
 from redstart.data.target import Prediction, Target
 from redstart.domain import ModelRecipe, find_domain
-from redstart.errors import BundleError, ConfigError, problem
+from redstart.errors import BundleError, problem
 from redstart.show.card import Card
 
 __all__ = ["Bundle", "load_learner", "versions"]
@@ -77,7 +80,9 @@ class Bundle:
         """
         return self.get_preds([item])[0]
 
-    def get_preds(self, items: Sequence[Any], *, bs: int = 64) -> list[Prediction[Any]]:
+    def get_preds(
+        self, items: Iterable[Any] | os.PathLike[str], *, bs: int = 64
+    ) -> list[Prediction[Any]]:
         """Predict several items, in order.
 
         Args:
@@ -88,19 +93,20 @@ class Bundle:
             DataError: If an item cannot be read; names it.
         """
         found: list[Prediction[Any]] = []
-        for _, preds in self._predicted(items, bs):
+        for _, preds in self._predicted(_listed(items), bs):
             found.extend(preds)
         return found
 
-    def cards(self, items: Sequence[Any], *, bs: int = 64) -> list[Card]:
+    def cards(self, items: Iterable[Any] | os.PathLike[str], *, bs: int = 64) -> list[Card]:
         """Predict items and make a card of each, for a figure or a page."""
         cards: list[Card] = []
-        for encoded, preds in self._predicted(items, bs):
+        listed = _listed(items)
+        for encoded, preds in self._predicted(listed, bs):
             for x, pred in zip(encoded, preds, strict=True):
                 cards.append(
                     Card(
                         index=len(cards),
-                        item=str(items[len(cards)]),
+                        item=str(listed[len(cards)]),
                         view=self.codec.view(x),
                         pred=self.target.mark(pred.encoded),
                     )
@@ -113,16 +119,18 @@ class Bundle:
         codec, device = self.codec, self.device
         for start in range(0, len(items), bs):
             encoded = [codec.encode(codec.load(item)) for item in items[start : start + bs]]
-            x = codec.prepare(tuple(t.to(device) for t in codec.collate(encoded)))
+            named = partial(_name, items, start)
+            stacked = collate_inputs(codec, encoded, named)
+            x = codec.prepare(tuple(t.to(device) for t in stacked))
             with torch.inference_mode():
                 yield encoded, self.target.predict(self.model(*x))
 
     def __repr__(self) -> str:
         arch = "own model" if self.recipe is None else self.recipe.arguments.get("arch", "model")
         metrics = self.facts.get("metrics", {})
-        said = ", ".join(f"{name} {m['value']:.4f}" for name, m in metrics.items())
+        said = "".join(f"; {name} {m['value']:.4f}" for name, m in metrics.items())
         classes = f"{len(self.vocab)} classes" if self.vocab else f"{self.target.n_out} outputs"
-        return f"Bundle({arch}; {self.codec.kind} -> {self.target.kind}, {classes}; {said})"
+        return f"Bundle({arch}; {self.codec.kind} -> {self.target.kind}, {classes}{said})"
 
 
 def load_learner(
@@ -140,8 +148,7 @@ def load_learner(
     """
     path = Path(path)
     head, tensors = file_format.read(path)
-    recipe = None if head["recipe"] is None else ModelRecipe(**head["recipe"])
-    if recipe is None and model is None:
+    if head["recipe"] is None and model is None:
         raise BundleError(
             problem(
                 "Expected the module that this bundle was exported from, which was the user's own",
@@ -150,18 +157,21 @@ def load_learner(
             )
         )
     try:
+        recipe = None if head["recipe"] is None else ModelRecipe(**head["recipe"])
         domain = find_domain(recipe.domain if recipe else head["facts"].get("domain", "vision"))
         built = model if recipe is None or model is not None else domain.build(recipe)
         assert built is not None  # noqa: S101 - one of the two is there
         built.load_state_dict(tensors)
         codec = from_config(head["codec"], domain.kinds)
         target = from_config(head["target"], domain.kinds)
-    except (ConfigError, RuntimeError, TypeError, KeyError) as error:
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, ImportError) as error:
+        wrote = ", ".join(f"{k} {v}" for k, v in head["facts"].get("versions", {}).items())
+        own = "Pass the very module that was exported. " if model is not None else ""
         raise BundleError(
             problem(
                 f"Expected to rebuild the model of {path}",
-                f"{type(error).__name__}: {str(error).splitlines()[0]}",
-                f"It was written with {head['facts'].get('versions')}: install these.",
+                f"{type(error).__name__}: {' '.join(str(error).split()):.300}",
+                f"{own}It was written with {wrote}.",
             )
         ) from error
     built.to(device or best_device()).eval()
@@ -179,12 +189,21 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _listed(items: Any) -> list[Any]:
+    """Items of any iterable; a lone path is one item, not the letters of its name."""
+    return [items] if isinstance(items, str | os.PathLike) else list(items)
+
+
+def _name(items: Sequence[Any], start: int, position: int) -> str:
+    return str(items[start + position])
+
+
 def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict with tied weights copied, since safetensors wants each on its own."""
+    """The state dict with shared memory copied, since safetensors wants each on its own."""
     seen: set[int] = set()
     tensors = {}
     for name, tensor in model.state_dict().items():
-        pointer = tensor.data_ptr()
+        pointer = tensor.untyped_storage().data_ptr()
         tensors[name] = tensor.clone() if pointer in seen else tensor
         seen.add(pointer)
     return tensors

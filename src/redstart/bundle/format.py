@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = ["FORMAT", "read", "write"]
 
 FORMAT = 1
 HEAD, WEIGHTS = "bundle.json", "weights.safetensors"
+_NEEDED = ("recipe", "codec", "target", "facts")
+_PICKLES = {".pkl", ".pickle", ".pt", ".pth"}
 # A fixed date makes equal bundles equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -34,24 +37,24 @@ def write(path: Path, head: Mapping[str, JSON], tensors: Mapping[str, Tensor]) -
         tensors: The weights, by name.
 
     Raises:
-        BundleError: If the file cannot be written.
+        BundleError: If the file cannot be written, or ``head`` holds other than JSON values.
     """
     weights = save_tensors({k: t.detach().cpu().contiguous() for k, t in tensors.items()})
-    full: dict[str, JSON] = {
-        **head,
-        "format": FORMAT,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-    }
+    full = _as_read(head, path)
+    full["format"] = FORMAT
+    full["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     full["sha256"] = _digest(full)
     scratch = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(HEAD, _DATE), json.dumps(full, indent=1))
-            archive.writestr(zipfile.ZipInfo(WEIGHTS, _DATE), weights)
-        scratch.replace(path)
+        try:
+            with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+                archive.writestr(zipfile.ZipInfo(HEAD, _DATE), json.dumps(full, indent=1))
+                archive.writestr(zipfile.ZipInfo(WEIGHTS, _DATE), weights)
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise BundleError(
             problem(
                 f"Expected to write {path}", f"{error.strerror or error}", "Choose another place."
@@ -86,17 +89,28 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             )
         )
     if said != _digest(head) or weights_said != hashlib.sha256(weights).hexdigest():
-        raise BundleError(
-            problem(
-                f"Expected {path} as it was written",
-                "contents that do not match their SHA-256",
-                "It was damaged or changed: take the original again.",
-            )
-        )
+        raise _changed(path)
+    if missing := [key for key in _NEEDED if key not in head]:
+        raise _not_a_bundle(path, f"a {HEAD} without {', '.join(missing)}")
     try:
         return head, load_tensors(weights)
     except SafetensorError as error:
         raise _not_a_bundle(path, f"weights that do not read ({error})") from error
+
+
+def _as_read(head: Mapping[str, JSON], path: Path) -> dict[str, JSON]:
+    """The head as it will be read back: names are text and tuples are lists."""
+    try:
+        plain: dict[str, JSON] = json.loads(json.dumps(head))
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            problem(
+                f"Expected facts and arguments that {path} can hold as JSON",
+                str(error),
+                "Make them text, numbers, lists or dictionaries.",
+            )
+        ) from error
+    return plain
 
 
 def _digest(head: Mapping[str, JSON]) -> str:
@@ -115,24 +129,38 @@ def _members(path: Path) -> tuple[bytes, bytes]:
     if path.is_dir():
         raise _not_a_bundle(path, "a folder")
     try:
+        with path.open("rb") as file:
+            start = file.read(1)
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if HEAD in names and WEIGHTS in names:
-                return archive.read(HEAD), archive.read(WEIGHTS)
-            pickled = any(name.endswith("data.pkl") for name in names)
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-    ) as e:
-        with path.open("rb") as file:
-            start = file.read(2)
-        if start[:1] == b"\x80":
-            raise _pickle(path) from e
-        raise _not_a_bundle(path, "another kind of file, or a damaged one") from e
+                return _read(archive, path, HEAD), _read(archive, path, WEIGHTS)
+    except OSError as error:
+        raise _not_a_bundle(path, f"not readable ({error.strerror or error})") from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        if start == b"\x80" or path.suffix.lower() in _PICKLES:
+            raise _pickle(path) from error
+        raise _not_a_bundle(path, "another kind of file, or a damaged one") from error
+    pickled = any(name.endswith("data.pkl") for name in names)
     raise _pickle(path) if pickled else _not_a_bundle(path, f"a zip of {', '.join(names[:5])}")
+
+
+def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    # Its own checksum, a header that moved, or a method or a password it never had.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise _changed(path) from error
+
+
+def _changed(path: Path) -> BundleError:
+    return BundleError(
+        problem(
+            f"Expected {path} as it was written",
+            "contents that do not match their SHA-256",
+            "It was damaged or changed: take the original again.",
+        )
+    )
 
 
 def _not_a_bundle(path: Path, got: str) -> BundleError:

@@ -19,7 +19,7 @@ from redstart.cli.info import info
 from redstart.cli.predict import predict
 from redstart.errors import RedstartError
 
-__all__ = ["main", "make_app"]
+__all__ = ["domain_verbs", "main", "make_app"]
 
 DomainVerbs = Mapping[str, Mapping[str, Callable[..., None]]]
 """By verb, then by domain: the function whose parameters are the options."""
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         argv: The arguments, without the program's name; those of the process if left out.
     """
     logging.basicConfig(format="redstart: %(message)s", level=logging.WARNING)
-    verbs = _domain_verbs()
+    verbs = domain_verbs()
     app = make_app(verbs)
     try:
         app(_with_domain(sys.argv[1:] if argv is None else argv, verbs), prog_name="redstart")
@@ -58,8 +58,9 @@ def make_app(verbs: DomainVerbs) -> typer.Typer:
     Args:
         verbs: What the installed domains can do.
     """
-    app = _group("From raw files to a trained model that you can look at, trust and use.")
-    app.callback()(_common)
+    about = "From raw files to a trained model that you can look at, trust and use."
+    app = _group(about)
+    app.callback(help=about)(_common)
     for verb, functions in verbs.items():
         group = _group(_HELP.get(verb, ""))
         for domain, function in functions.items():
@@ -85,14 +86,22 @@ def domains() -> None:
         print(name)
 
 
-def _common(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Show the version and leave.")
-    ] = False,
-) -> None:
-    if version:
+def _say_version(wanted: bool) -> bool:
+    if wanted:
         print(__version__)
         raise typer.Exit
+    return wanted
+
+
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Show the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Options before the verb."""
 
 
 def _group(text: str) -> typer.Typer:
@@ -106,7 +115,8 @@ def _group(text: str) -> typer.Typer:
     )
 
 
-def _domain_verbs() -> dict[str, dict[str, Callable[..., None]]]:
+def domain_verbs() -> dict[str, dict[str, Callable[..., None]]]:
+    """What the installed domains can do: by verb, then by domain."""
     found: dict[str, dict[str, Callable[..., None]]] = {}
     for entry in sorted(entry_points(group="redstart.cli"), key=lambda e: e.name):
         commands: Mapping[str, Any] = entry.load()

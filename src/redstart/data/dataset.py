@@ -39,6 +39,9 @@ class Source:
         read = self.inputs[row]
         return str(read if isinstance(read, str | os.PathLike) else self.items[row])
 
+    def __repr__(self) -> str:
+        return f"Source({len(self.items)} items)"
+
 
 @runtime_checkable
 class Dataset(Protocol):
@@ -136,6 +139,9 @@ class ItemDataset:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     @property
     def index(self) -> Tensor:
@@ -243,6 +249,11 @@ def collate_inputs(
         ) from error
 
 
+def _shown(data: Dataset) -> str:
+    name, n = type(data).__name__, len(data.source.items)
+    return f"{name}({len(data)} of {n} items, {data.codec.kind} -> {data.target.kind})"
+
+
 def _encode_label(source: Source, row: int, target: Target[Any, Any]) -> Encoded:
     assert source.raws is not None  # noqa: S101 - the caller looked
     try:
@@ -273,6 +284,9 @@ class TableDataset:
 
     def __len__(self) -> int:
         return self.index.numel()
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     def x(self, position: int) -> Encoded:
         """One row: what ``codec.view`` takes."""

@@ -154,7 +154,7 @@ class DataLoaders:
             )
         return cards
 
-    def test_dl(self, items: Iterable[Any], *, bs: int | None = None) -> Loader:
+    def test_dl(self, items: Iterable[Any] | os.PathLike[str], *, bs: int | None = None) -> Loader:
         """A loader of new, unlabelled items, read as the validation rows are.
 
         Args:

@@ -123,7 +123,7 @@ class StreamLoader:
                 problem(
                     "Expected batches that can be counted and gone through again each epoch",
                     f"a {type(self.pairs).__name__}",
-                    "Make a list of them, or pass a torch `DataLoader` of a data set with a length.",
+                    "Make a list of them, or a torch `DataLoader` over a data set with a length.",
                 )
             ) from error
 

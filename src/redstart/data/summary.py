@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -23,10 +24,12 @@ def summarize(dls: DataLoaders) -> str:
     items = dls.source
     data = dls.train.dataset
     raw = dls.codec.load(items.inputs[row])
-    batch = dls.train.replace(tfms=(), num_workers=0)
-    collated = next(iter(batch.batches(epoch=0, prepare=False)))
-    augmented = next(iter(batch.replace(tfms=dls.train.tfms).batches(epoch=0, prepare=False)))
-    ready = dls.one_batch()
+    tfms = dls.train.tfms
+    loader = dls.train.replace(tfms=(), num_workers=0)
+    batch = next(iter(loader.batches(epoch=0, prepare=False)))
+    loader = loader.replace(tfms=tfms)
+    changed = next(iter(loader.batches(epoch=0, prepare=False))) if tfms else batch
+    ready = dls.codec.prepare(changed.x)
     target = dls.target
     lines = [
         f"Items      {len(items.items)} from {dls.path}",
@@ -38,18 +41,24 @@ def summarize(dls: DataLoaders) -> str:
         f"  get_items  {items.items[row]}",
         f"  get_x      {items.inputs[row]}",
         f"  get_y      {None if items.raws is None else items.raws[row]!r}",
-        f"  load       {raw!r}",
+        f"  load       {_named(raw)}",
         f"  encode     x = {_shapes(data.x(0))}",
         f"             y = {_values(data.y(0))}",
         "",
-        f"One batch of {len(ready)} rows, on {dls.device}:",
-        f"  collate    x = {_shapes(collated.x)}",
-        *[f"  batch_tfms {tfm!r}" for tfm in dls.train.tfms],
-        *([f"             x = {_shapes(augmented.x)}"] if dls.train.tfms else []),
-        f"  prepare    x = {_shapes(ready.x)}, {_range(ready.x)}",
-        f"             y = {_shapes(ready.y or ())}",
+        f"One batch of {len(batch)} rows, on {dls.device}:",
+        f"  collate    x = {_shapes(batch.x)}",
+        *[f"  batch_tfms {_named(tfm)}" for tfm in tfms],
+        *([f"             x = {_shapes(changed.x)}"] if tfms else []),
+        f"  prepare    x = {_shapes(ready)}, {_range(ready)}",
+        f"             y = {_shapes(changed.y or ())}",
     ]
     return "\n".join(lines)
+
+
+def _named(thing: Any) -> str:
+    """What it is, without its address; of a method, what it belongs to."""
+    inner = getattr(thing, "func", thing)  # of a partial
+    return re.sub(" at 0x[0-9A-Fa-f]+", "", repr(getattr(inner, "__self__", inner)))
 
 
 def _shapes(x: Encoded) -> str:

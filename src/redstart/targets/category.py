@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from redstart.data.batch import Encoded
+from redstart.data.frame import is_missing
 from redstart.data.target import Prediction, Reduction, Target
 from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.make import as_metric
@@ -34,8 +35,9 @@ class CategoryTarget(Target[Label, Tensor]):
         vocab: The labels, in the order of the model's outputs; learnt if empty.
         label_smoothing: Share of the truth spread over all labels in the loss, in [0, 1)
             (Szegedy et al. 2016).
-        class_weights: Weight of each label's rows in the loss; ``"balanced"`` learns
-            them as inverse to the labels' frequency among the training rows.
+        class_weights: Weight of each label's rows in the loss, in the order of ``vocab``
+            (sorted, if learnt); ``"balanced"`` learns them as inverse to the labels'
+            frequency among the training rows.
     """
 
     kind: ClassVar[str] = "category"
@@ -53,16 +55,15 @@ class CategoryTarget(Target[Label, Tensor]):
                     "Use 0.1, or leave it out.",
                 )
             )
-        weights = self.class_weights
-        if not isinstance(weights, str) and weights and len(weights) != len(self.vocab):
+        if twice := [label for label, n in Counter(self.vocab).items() if n > 1]:
             raise ConfigError(
                 problem(
-                    f"Expected one weight for each of the {len(self.vocab)} labels",
-                    f"class_weights has {len(weights)}",
-                    f"Give them in the order {', '.join(map(str, self.vocab))}, "
-                    "or pass 'balanced'.",
+                    "Expected every label of `vocab` once",
+                    f"twice or more: {_some(twice)}",
+                    "Take the others out.",
                 )
             )
+        _check_weights(self.class_weights, self.vocab)
         object.__setattr__(self, "_positions", {v: i for i, v in enumerate(self.vocab)})
 
     @property
@@ -108,7 +109,7 @@ class CategoryTarget(Target[Label, Tensor]):
         if label not in self._positions:
             raise DataError(
                 problem(
-                    "Expected a label seen in training",
+                    "Expected one of the labels known",
                     f"label={label!r}",
                     f"{_nearest(label, self.vocab)}Known labels: {_some(self.vocab)}.",
                 )
@@ -176,17 +177,40 @@ def CategoryBlock(  # noqa: N802 - a block is named like a class in the course's
         class_weights: One weight per label, or ``"balanced"``.
     """
     weights = class_weights if isinstance(class_weights, str) else tuple(class_weights)
-    return CategoryTarget(tuple(vocab), label_smoothing, weights)
+    return CategoryTarget(tuple(map(_plain, vocab)), label_smoothing, weights)
 
 
 def _plain(label: Any) -> Label:
     """A label as a plain Python value; refuses one that is missing."""
-    value = label.item() if hasattr(label, "item") else label
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    several = isinstance(label, list | tuple | set | dict) or getattr(label, "ndim", 0) > 0
+    if several or is_missing(label):
         raise DataError(
-            problem("Expected a label", f"label={value!r}", "Fill it in, or leave the row out.")
+            problem(
+                "Expected a label: one name or number",
+                f"label={label!r:.80}",
+                "Use only its first part." if several else "Fill it in, or leave the row out.",
+            )
         )
+    value = label.item() if hasattr(label, "item") else label
     return value if isinstance(value, str | int | float | bool) else str(value)
+
+
+def _check_weights(weights: Any, vocab: tuple[Label, ...]) -> None:
+    """Refuse weights that do not fit the labels; where these are to be learnt, wait for them."""
+    if isinstance(weights, str):
+        good = weights == "balanced"
+    else:
+        good = all(isinstance(w, int | float) and 0 <= w < math.inf for w in weights)
+        good &= not (weights and vocab) or len(weights) == len(vocab)
+    if not good:
+        labels = f"of the {len(vocab)} labels: {_some(vocab)}" if vocab else "label of `vocab`"
+        raise ConfigError(
+            problem(
+                f"Expected 'balanced' or one weight, from 0, for each {labels}",
+                f"class_weights={weights!r}",
+                "Give a list of numbers in that order, or leave it out.",
+            )
+        )
 
 
 def _nearest(label: Label, vocab: Sequence[Label]) -> str:

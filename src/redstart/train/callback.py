@@ -21,9 +21,12 @@ class Callback:
 
     Attributes:
         order: Callbacks run from low to high; redstart's own are between -50 and 50.
+        on_inputs: Whether it changes inputs; then it sits out while a head trains on
+            features of the frozen body.
     """
 
     order: ClassVar[int] = 0
+    on_inputs: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         """Refuse a method that looks like an event but is not one."""

@@ -95,7 +95,8 @@ def fit(learn: Learner, plan: Plan) -> Recorder:
     run = start(learn, plan)
     learn.recorder = recorder = Recorder()
     folder = RunFolder(learn.run_folder(), _settings(learn, plan, run), recorder)
-    on = Callbacks([*_defaults(learn, plan), recorder, folder, *learn.cbs, *plan.cbs])
+    own = [cb for cb in (*learn.cbs, *plan.cbs) if plan.model is None or not cb.on_inputs]
+    on = Callbacks([*_defaults(learn, plan), recorder, folder, *own])
     loop.fit(run, on)
     _say(recorder)
     return recorder

@@ -44,6 +44,7 @@ def fit(run: Run, on: Callbacks, *, skip: int = 0) -> None:
 
 
 def _epoch(run: Run, on: Callbacks, skip: int) -> None:
+    run.row = {}
     try:
         on(Event.BEFORE_EPOCH, run)
         run.model.train()

@@ -58,9 +58,8 @@ class Recorder(Callback):
         return list(self.rows[-1]) if self.rows else []
 
     def before_epoch(self, run: Run) -> None:
-        """Start the clock and an empty row."""
+        """Start the clock."""
         self._start = time.perf_counter()
-        run.row = {}
 
     def before_train(self, run: Run) -> None:
         """Start the sums."""

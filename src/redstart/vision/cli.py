@@ -5,7 +5,7 @@ Each verb is a function whose parameters are its options.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -97,7 +97,8 @@ def train(  # noqa: PLR0913 - a parameter is an option
         folder=run,
     )
     learn.check().show_batch().save(run / "batch.png")
-    learn.fine_tune(epochs, **({} if lr is None else {"base_lr": lr}), freeze_epochs=freeze_epochs)
+    before = freeze_epochs if pretrained else 0
+    learn.fine_tune(epochs, **({} if lr is None else {"base_lr": lr}), freeze_epochs=before)
     _draw(learn, run)
     learn.export("model.redstart")
     _say(learn, run)
@@ -194,30 +195,39 @@ def demo(out: Path) -> None:
     from redstart.vision.digits import write_digits
 
     folder, run = write_digits(out / "digits"), out / "run"
-    print(f"$ redstart check vision {folder} --size 32", flush=True)
+    model = run / "model.redstart"
+    _echo(f"check vision {folder} --size 32")
     check(folder, size=32)
-    print(
-        f"\n$ redstart train vision {folder} --arch resnet10t --no-pretrained --size 32 "
-        f"--epochs 7 --lr 0.005 --no-flip --out {run} --overwrite",
-        flush=True,
+    _echo(f"show vision {folder} --size 32 --no-augment --out {out / 'digits.png'}")
+    show(folder, size=32, augment=False, out=out / "digits.png")
+    _echo(
+        f"train vision {folder} --arch test_resnet --no-pretrained --size 32 --epochs 12 "
+        f"--lr 0.005 --no-flip --out {run} --overwrite"
     )
     train(
         folder,
-        arch="resnet10t",
+        arch="test_resnet",  # a ResNet of 0.4 million weights: enough for digits
         pretrained=False,
         size=32,
-        epochs=7,
+        epochs=12,
         lr=0.005,
         flip=False,
         out=run,
         overwrite=True,
     )
-    files = [sorted((folder / label).iterdir())[0] for label in "0123456789"]
-    names = " ".join(map(str, files[:2]))
-    print(f"\n$ redstart predict {run / 'model.redstart'} {names} ...", flush=True)
-    bundle = load_learner(run / "model.redstart")
+    files = [min((folder / label).iterdir()) for label in "0123456789"]
+    _echo(f"predict {model} {files[0]} {files[1]} ...")
+    bundle = load_learner(model)
     for file, found in zip(files, bundle.get_preds(files), strict=True):
         print(f"{file}  {found.decoded}  {found.probs.max():.4f}")
+    said = bundle.facts["metrics"]["accuracy"]
+    print(f"\npictures and run folder  {run}/\nexported model           {model}")
+    print(_figure("accuracy", said["value"], said["interval"], bundle.facts["validation_rows"]))
+
+
+def _echo(command: str) -> None:
+    """Say which command does what comes next."""
+    print(f"\n$ redstart {command}", flush=True)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
@@ -350,6 +360,9 @@ def _say(learn: Learner, run: Path) -> None:
         print(f"  {name:<16}{what}")
     recorder = learn.recorder
     for name, interval in recorder.intervals.items():
-        value = recorder.rows[-1][name]
-        between = f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
-        print(f"{name} {value:.4f}{between} on {recorder.n_valid} held-out pictures")
+        print(_figure(name, recorder.rows[-1][name], interval, recorder.n_valid))
+
+
+def _figure(name: str, value: float, interval: Sequence[float] | None, n_rows: int) -> str:
+    between = f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
+    return f"{name} {value:.4f}{between} on {n_rows} held-out pictures"

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypedDict, final
+from typing import Any, TypedDict, cast, final
 
 import torch
 from typing_extensions import Unpack
 
 from redstart.data.block import DataBlock
-from redstart.data.frame import read_csv
+from redstart.data.frame import read_csv, rows_of
 from redstart.data.items import ColReader, RegexLabeller, get_image_files, parent_label
+from redstart.data.loader import check_options
 from redstart.data.loaders import DataLoaders
-from redstart.data.split import ColSplitter, GrandparentSplitter, RandomSplitter, Splitter
+from redstart.data.split import ColSplitter, GrandparentSplitter, RandomSplitter, Split, Splitter
 from redstart.errors import ConfigError, DataError, problem
 from redstart.targets.category import CategoryBlock
 from redstart.vision.codec import ImageBlock
 
 __all__ = ["ImageDataLoaders", "ImageOptions"]
+
+_SPLIT_OPTIONS = ("valid_pct", "test_pct", "stratify")
 
 
 class ImageOptions(TypedDict, total=False):
@@ -76,7 +79,8 @@ class ImageDataLoaders:
 
         Args:
             path: Holds ``train/LABEL/*.jpg`` and ``valid/LABEL/*.jpg``, and perhaps a
-                ``test`` folder; or ``LABEL/*.jpg`` where ``valid_pct`` is given.
+                ``test`` folder; or ``LABEL/*.jpg`` where ``valid_pct`` is given (then
+                only ``test/LABEL`` is kept apart).
             train: Name of the training folder.
             valid: Name of the validation folder.
             test: Name of the folder of sealed test pictures.
@@ -96,7 +100,11 @@ class ImageDataLoaders:
                     "Check the path; Redstart reads JPEG, PNG, WebP, TIFF, GIF and BMP.",
                 )
             )
-        by_folder = GrandparentSplitter(train_name=train, valid_name=valid, test_name=test)
+        by_folder = _by_folder(train, valid, test)
+        if options.get("valid_pct") and "splitter" not in options:
+            sealed = _sealing(path, test, _splitter(dict(options), None, parent_label))
+            kept = {k: v for k, v in options.items() if k not in _SPLIT_OPTIONS}
+            options = cast(ImageOptions, {**kept, "splitter": sealed})
         return _load(path, files, parent_label, options, default=by_folder, vocab=tuple(vocab))
 
     @staticmethod
@@ -190,7 +198,7 @@ class ImageDataLoaders:
 
         Args:
             df: Any frame with an Arrow interface: pandas, polars, pyarrow.
-            path: Where the data lies; file names are relative to it.
+            path: Where the data lies; file names that are not absolute are relative to it.
             folder: A folder in ``path`` that file names are relative to.
             fn_col: Column of file names, by name or number.
             label_col: Column of labels, by name or number.
@@ -198,11 +206,8 @@ class ImageDataLoaders:
             valid_col: Column that says which rows validate.
             **options: See ``ImageOptions``.
         """
-        from redstart.data.frame import rows_of
-
         rows = rows_of(df)
-        base = str(Path(path) / folder)
-        get_x = ColReader(fn_col, pref=f"{base}/", suff=suff)
+        get_x = [ColReader(fn_col, suff=suff), Path(path, folder).joinpath]
         default = ColSplitter(valid_col) if valid_col is not None else None
         get_y = ColReader(label_col)
         return _load(Path(path), rows, get_y, options, get_x=get_x, default=default)
@@ -233,11 +238,12 @@ def _load(
     get_y: Callable[[Any], Any],
     options: ImageOptions,
     *,
-    get_x: Callable[[Any], Any] | None = None,
+    get_x: Any = None,
     default: Splitter | None = None,
     vocab: tuple[Any, ...] = (),
 ) -> DataLoaders:
     """Assemble the block that all factories share and load ``items``."""
+    check_options(options, ImageOptions)
     given: dict[str, Any] = dict(options)
     splitter = _splitter(given, default, get_y)
     block = DataBlock(
@@ -254,17 +260,64 @@ def _load(
     return block.dataloaders(list(items), path, **given)
 
 
+def _by_folder(train: str, valid: str, test: str) -> Splitter:
+    """Split by folder; an error says what to write in terms of ``from_folder``."""
+    by_folder = GrandparentSplitter(train_name=train, valid_name=valid, test_name=test)
+
+    def split(items: Any) -> Split:
+        names = {file.parent.parent.name for file in items}
+        if {train, valid} <= names:
+            return by_folder(items)
+        raise DataError(
+            problem(
+                f"Expected pictures in `{train}/LABEL` and `{valid}/LABEL`",
+                f"folders two above the pictures: {', '.join(sorted(names))}",
+                "Hold some out at random with `valid_pct=0.2`, or name the folders: "
+                "`train='...', valid='...'`.",
+            )
+        )
+
+    return split
+
+
+def _sealing(path: Path, test: str, splitter: Splitter) -> Splitter:
+    """Keep the pictures in ``path/test/LABEL`` sealed and split the others."""
+
+    def split(items: Any) -> Split:
+        folders = [file.relative_to(path).parent.parent.name for file in items]
+        sealed = [row for row, name in enumerate(folders) if name == test]
+        rest = [row for row, name in enumerate(folders) if name != test]
+        found = splitter([items[row] for row in rest])
+        parts = [[rest[row] for row in part] for part in (found.train, found.valid, found.test)]
+        return Split(tuple(parts[0]), tuple(parts[1]), (*parts[2], *sealed))
+
+    return split
+
+
 def _splitter(given: dict[str, Any], default: Splitter | None, get_y: Any) -> Splitter:
     """The splitter that the options ask for."""
+    named = [k for k in _SPLIT_OPTIONS if given.get(k)]
     pct, test_pct = given.pop("valid_pct", None), given.pop("test_pct", 0.0)
     stratify, own = given.pop("stratify", False), given.pop("splitter", None)
     if own is not None:
-        if pct is not None:
+        if named:
             raise ConfigError(
-                problem("Expected `splitter` or `valid_pct`", "both", "Leave one of them out.")
+                problem(
+                    f"Expected `splitter` or `{named[0]}`",
+                    "both",
+                    "Leave one of them out, or ask the splitter itself for it.",
+                )
             )
         return own  # type: ignore[no-any-return]
     if pct is None and default is not None:
+        if named:
+            raise ConfigError(
+                problem(
+                    f"Expected `valid_pct` along with `{named[0]}`, to split at random",
+                    "valid_pct=None, which splits by the folders or the column given",
+                    "Add `valid_pct=0.2`.",
+                )
+            )
         return default
     return RandomSplitter(
         0.2 if pct is None else pct,

@@ -10,13 +10,16 @@ import torch.nn.functional as F
 from callback_runs import fit, linear, make_run, pairs
 from torch import Tensor, nn
 
+from redstart.data.dataset import Source, TableDataset
+from redstart.data.loader import Loader
 from redstart.data.loaders import DataLoaders
+from redstart.data.stream import TensorCodec, TensorTarget
 from redstart.errors import ConfigError, NonFiniteLossError
 from redstart.rng import forked
 from redstart.train.callback import Callback
 from redstart.train.callbacks.ema import EMA
 from redstart.train.callbacks.mixup import MixUp
-from redstart.train.callbacks.nan_guard import NanGuard
+from redstart.train.callbacks.nan_guard import NanGuard, first_bad_layer
 from redstart.train.engine import MixedEngine
 from redstart.train.run import Run
 
@@ -218,14 +221,21 @@ def test_a_loader_of_items_names_them_however_late(every: int) -> None:
     assert "row 5 (item 5); first at fault: the input of this row (NaN)" in message
 
 
-def rows_of_numbers(bad: int) -> DataLoaders:
-    """Loaders of rows with names, one of which is not a number."""
-    from redstart.data.dataset import Source, TableDataset
-    from redstart.data.loader import Loader
-    from redstart.data.stream import TensorCodec, TensorTarget
+@pytest.mark.parametrize("every", [4, 16])
+def test_late_looks_do_not_blame_weights_that_broke_since(every: int) -> None:
+    model = linear()
+    run = make_run(model, [])
+    run.dls = rows_of_numbers()
+    run.opt = torch.optim.SGD(model.parameters(), lr=1e15)
+    message = stops(run, guard=NanGuard(every))
+    assert "first at fault: not found, since losses were looked at some batches later" in message
 
+
+def rows_of_numbers(bad: int | None = None) -> DataLoaders:
+    """Loaders of rows with names, one of which is not a number."""
     x = torch.arange(36.0).view(12, 3) / 36
-    x[bad, 1] = math.nan
+    if bad is not None:
+        x[bad, 1] = math.nan
     names = [f"item {i}" for i in range(12)]
     source = Source(items=names, inputs=names, raws=None)
     index = torch.arange(12)
@@ -235,8 +245,6 @@ def rows_of_numbers(bad: int) -> DataLoaders:
 
 
 def test_looking_for_the_layer_changes_nothing() -> None:
-    from redstart.train.callbacks.nan_guard import first_bad_layer
-
     model = normed()
     model.insert(2, nn.Dropout(0.5))
     model.train()

@@ -121,6 +121,7 @@ class _Mixing(Callback, ABC):
     """Mixes each training batch and its loss; ``mixed`` says how."""
 
     order: ClassVar[int] = 10
+    on_inputs: ClassVar[bool] = True
     alpha: float
     _mix: Mix | None = field(default=None, init=False, repr=False)
 

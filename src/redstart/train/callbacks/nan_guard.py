@@ -145,7 +145,7 @@ class NanGuard(Callback):
         """After a failure, leave good weights in the model."""
         if self._failed is not None:
             self._restore(run)
-        self._good, self._seen = [], []
+        self._good, self._seen, self._failed = [], [], None
 
     def _look(self, run: Run, *, stepped: bool = False) -> None:
         """Look at all losses not looked at; ``stepped`` if even the last one's step is done."""
