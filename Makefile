@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
-OUT ?= demo
+DEMO ?= demo
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -18,7 +18,7 @@ help:  ## list the targets
 setup: $(READY)  ## make the virtual environment and install, once
 
 demo: $(READY)  ## train, inspect and export a recogniser of handwritten digits
-	$(BIN)/redstart demo --out $(OUT)
+	$(BIN)/redstart demo --out $(DEMO)
 
 test: $(READY)  ## the tests
 	$(BIN)/python -m pytest -m "not slow and not gpu and not net"
@@ -41,7 +41,7 @@ bench: $(BENCH_READY)  ## measure against fastai, Lightning and bare PyTorch
 	$(BENCH_VENV)/bin/python benchmarks/run.py
 
 clean:  ## remove environments, caches and what the demo made
-	rm -rf $(VENV) $(BENCH_VENV) $(OUT) build dist runs
+	rm -rf $(VENV) $(BENCH_VENV) $(DEMO) build dist runs
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -4,8 +4,8 @@ Everything at its defaults, in fresh learners, with one seed per run, alternated
 on the same weights, files, size and batch size. Times start when loaders are made and stop
 when ``fine_tune`` returns; imports are not in them. The preflight has never seen the files.
 Each epoch's end is stamped, so "seconds to an accuracy" is the first validation at or above
-it. "One pass" is a plain loop over the same 397 photos: decoded by Pillow in as many threads
-as there are cores, 64 at a time, through the network in ``inference_mode``.
+it. "One pass by hand" decodes the same 397 photos by Pillow, in as many threads as PyTorch
+has, and puts them through the network in ``inference_mode``: making the model is in it.
 """
 
 from __future__ import annotations
@@ -124,25 +124,35 @@ def fastai(folder: Path, weights: Path, seed: int, epochs: int, bs: int) -> Tria
     return Trial(seconds, ends[-1][1], ends)
 
 
-def one_pass(folder: Path, weights: Path, threads: int) -> Trial:
-    """Every photo through the network once, by hand."""
+def one_pass(folder: Path, weights: Path, threads: int, *, tuned: bool) -> Trial:
+    """Every photo through the network once, by hand.
+
+    Args:
+        folder: Of the photos.
+        weights: Of the network.
+        threads: That decode.
+        tuned: Small batches in channels-last memory, which CPUs go through faster, rather
+            than 64 at a time as they come.
+    """
     import timm
     import torch
     from safetensors.torch import load_file
 
+    bs = 8 if tuned else 64
+    layout = torch.channels_last if tuned else torch.contiguous_format
     start = time.perf_counter()
     files = sorted(folder.rglob("*.jpg"))
     model = timm.create_model(ARCH, pretrained=False)
     model.load_state_dict(load_file(weights))
     model.reset_classifier(0)
-    model.eval()
+    model.eval().to(memory_format=layout)
     mean = torch.tensor(MEAN).view(3, 1, 1) * 255
     std = torch.tensor(STD).view(3, 1, 1) * 255
     with ThreadPoolExecutor(threads) as pool, torch.inference_mode():
-        for i in range(0, len(files), 64):
-            arrays = list(pool.map(pillow, files[i : i + 64]))
-            x = torch.stack([torch.from_numpy(a).permute(2, 0, 1) for a in arrays]).float()
-            model(x.sub_(mean).div_(std))
+        pixels = list(pool.map(pillow, files))
+        for i in range(0, len(files), bs):
+            x = torch.stack([torch.from_numpy(a).permute(2, 0, 1) for a in pixels[i : i + bs]])
+            model(x.to(torch.float32, memory_format=layout).sub_(mean).div_(std))
     return Trial(time.perf_counter() - start, math.nan)
 
 
@@ -160,7 +170,7 @@ def main() -> None:
             f"no data/hymenoptera or weights/{WEIGHTS} in {args.shared}; name the folder that "
             "has them with --shared or REDSTART_SHARED"
         )
-        report.targets += targets(None, None, None, None)
+        report.targets += targets({})
         report.finish()
         return
     import torch
@@ -191,29 +201,37 @@ def measure(report: Benchmark, args: Any, folder: Path, weights: Path) -> None:
         report.skipped.append("fastai is not installed, or was left out")
     bs = batch_size(args)
     n_peer = min(len(seeds), rounds(args, 3, 1)) if peer else 0
-    one_pass(folder, weights, args.threads)  # warms the disk cache and the kernels
-    found: dict[str, list[Trial]] = {"one pass": [], "frozen": [], "whole": [], "fastai": []}
+    one_pass(folder, weights, args.threads, tuned=True)  # warms the disk cache and the kernels
+    found: dict[str, list[Trial]] = {
+        "plain": [],
+        "tuned": [],
+        "frozen": [],
+        "whole": [],
+        "fastai": [],
+    }
     for seed in seeds:
-        found["one pass"].append(one_pass(folder, weights, args.threads))
+        found["plain"].append(one_pass(folder, weights, args.threads, tuned=False))
+        found["tuned"].append(one_pass(folder, weights, args.threads, tuned=True))
         found["frozen"].append(ours(folder, weights, seed, 0, bs))
         found["whole"].append(ours(folder, weights, seed, args.epochs, bs))
         if seed < n_peer:
             found["fastai"].append(fastai(folder, weights, seed, args.epochs, bs))
     names = {
-        "one pass": "one pass, by hand",
+        "plain": "one pass by hand, 64 at a time",
+        "tuned": "one pass by hand, 8 at a time, channels last",
         "frozen": "redstart, frozen phase alone",
         "whole": f"redstart fine_tune({args.epochs})",
         "fastai": f"fastai fine_tune({args.epochs})",
     }
     for key, trials in found.items():
         if trials:
-            report.rows.append(row(names[key], trials, found["one pass"]))
-    report.targets += targets(*found.values())
+            report.rows.append(row(names[key], trials, found["tuned"]))
+    report.targets += targets(found)
     n_photos = sum(1 for _ in folder.rglob("*.jpg"))
-    report.notes += [
+    report.notes.append(
         f"{n_photos} photos, {ARCH} at {SIZE} pixels, {batch_size(args)} per batch; accuracy on "
         "the photos in val, mean over seeds with a 95% t interval."
-    ]
+    )
     report.notes += [
         "Seconds and accuracy after each epoch, first seed: "
         + "; ".join(
@@ -232,7 +250,7 @@ def row(name: str, trials: list[Trial], base: list[Trial]) -> dict[str, Any]:
         "who": name,
         "runs": len(trials),
         "s": median(seconds),
-        "of one pass": median(ratio(seconds, [t.seconds for t in base[: len(trials)]])),
+        "of a tuned pass": median(ratio(seconds, [t.seconds for t in base[: len(trials)]])),
         "accuracy": statistics.mean(accuracies) if known else None,
         "interval": [round(v, 4) for v in t_interval(accuracies)] if known else None,
         "lowest": min(accuracies) if known else None,
@@ -251,21 +269,27 @@ def t_interval(values: list[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def targets(passes: Any, frozen: Any, whole: Any, peer: Any) -> list[Target]:
+def targets(found: dict[str, list[Trial]]) -> list[Target]:
     """The promises, with what was measured where there is something."""
+    frozen, whole, peer = (found.get(key) for key in ("frozen", "whole", "fastai"))
 
     def mean(trials: list[Trial] | None) -> float | None:
         return 100 * statistics.mean(t.accuracy for t in trials) if trials else None
 
-    cost = passes and median(ratio([t.seconds for t in frozen], [t.seconds for t in passes]))
+    def cost(of: str) -> float | None:
+        passes = found.get(of)
+        if not frozen or not passes:
+            return None
+        return median(ratio([t.seconds for t in frozen], [t.seconds for t in passes]))
+
     # Of as many runs as fastai had.
-    faster = peer and median([gain(w, p) for w, p in zip(whole, peer, strict=False)])
-    at_least = {"at_least": True}
+    sooner = median([gain(w, p) for w, p in zip(whole, peer, strict=False)]) if peer else None
     return [
-        Target("accuracy of fine_tune, mean", mean(whole), 92, unit="%", **at_least),
-        Target("accuracy of the frozen phase alone, mean", mean(frozen), 92, unit="%", **at_least),
-        Target("frozen phase, of one pass over the photos", cost, 1.5, unit="x"),
-        Target("to fastai's best accuracy, faster", faster, 5, unit="x", **at_least),
+        Target("accuracy of fine_tune, mean", mean(whole), 92, at_least=True, unit="%"),
+        Target("accuracy of the frozen phase, mean", mean(frozen), 92, at_least=True, unit="%"),
+        Target("frozen phase, of one pass by hand", cost("plain"), 1.5, unit="x"),
+        Target("frozen phase, of one tuned pass by hand", cost("tuned"), 1.5, unit="x"),
+        Target("sooner at fastai's best accuracy", sooner, 5, at_least=True, unit="x"),
     ]
 
 

@@ -18,7 +18,7 @@ from redstart.data.dataset import ItemDataset, Source
 from redstart.data.loader import BatchTransform, Loader, Loads
 from redstart.data.stream import StreamLoader
 from redstart.data.target import Target
-from redstart.errors import ConfigError, DataError, problem
+from redstart.errors import ConfigError, DataError, NoValidationSetError, problem
 from redstart.show.card import Card
 from redstart.show.drawing import Drawing
 from redstart.show.figure import figure
@@ -97,6 +97,22 @@ class DataLoaders:
     def has_valid(self) -> bool:
         """Whether there are rows to measure a model on."""
         return self.valid is not None and len(self.valid) > 0
+
+    def require_valid(self) -> None:
+        """Refuse to go on without rows to measure a model on.
+
+        Raises:
+            NoValidationSetError: If there are none.
+        """
+        if not self.has_valid:
+            raise NoValidationSetError(
+                problem(
+                    "Expected a validation set: without one nobody can tell learning from "
+                    "memorising",
+                    f"{self.train.n_rows} training rows, no validation rows",
+                    "Hold some out, for example with `valid_pct=0.2` or a splitter.",
+                )
+            )
 
     @property
     def loss_func(self) -> Any:

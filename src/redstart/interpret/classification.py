@@ -17,6 +17,7 @@ from redstart.metrics.interval import wilson
 from redstart.show.drawing import Drawing
 from redstart.show.page import table
 from redstart.targets.category import CategoryTarget
+from redstart.train.measure import as_loader
 from redstart.train.predict import Predictions
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ class ClassificationInterpretation:
             DataError: If the rows have no labels.
         """
         if dl is None:
-            learn.require_valid()
-        _require_category(learn.dls)
-        return cls(learn.collect(dl))
+            learn.dls.require_valid()
+        loader = learn.dls.valid if dl is None else as_loader(learn.dls, dl)
+        _require_category(loader)
+        return cls(learn.collect(loader))
 
     @property
     def vocab(self) -> tuple[Any, ...]:

@@ -159,7 +159,7 @@ class Interpretation:
             DataError: If the rows have no labels.
         """
         if dl is None:
-            learn.require_valid()
+            learn.dls.require_valid()
         return cls(learn.collect(dl))
 
     @property

@@ -193,9 +193,10 @@ def _write(fig: Any, lines: Sequence[_Line], x: float, top: float) -> None:
     """Write lines centred at ``x`` downwards from ``top``, both in inches."""
     width, height = fig.get_size_inches()
     for line in lines:
+        room = line.height
         fig.text(
             x / width,
-            (top - line.height / 2) / height,
+            (top - room / 2) / height,
             line.text,
             size=line.size,
             color=line.color,
@@ -204,4 +205,4 @@ def _write(fig: Any, lines: Sequence[_Line], x: float, top: float) -> None:
             va="center",
             parse_math=False,
         )
-        top -= line.height
+        top -= room

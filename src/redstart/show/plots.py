@@ -23,13 +23,14 @@ _MARKERS: Final = "osD^vP"
 _COLORS: Final = (ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 Values = npt.NDArray[np.float64]
+Numbers = Sequence[float] | npt.NDArray[np.generic]
 
 
 def plot_losses(
-    steps: Sequence[float],
-    train: Sequence[float],
-    valid_steps: Sequence[float] = (),
-    valid: Sequence[float] = (),
+    steps: Numbers,
+    train: Numbers,
+    valid_steps: Numbers = (),
+    valid: Numbers = (),
     *,
     smooth: float = 0.9,
     figsize: tuple[float, float] | None = None,
@@ -79,7 +80,8 @@ def plot_losses(
         _limit(ax, ys, held)
         ax.set(xlabel="step", ylabel="loss")
         _whole_numbers(ax)
-        ax.legend(loc="upper right")
+        ax.legend(loc="upper center", ncols=2, bbox_to_anchor=(0.5, -0.14))
+        _frame(fig, ax, below=0.84, title=title)
     return Drawing(fig, "losses")
 
 
@@ -123,8 +125,8 @@ def plot_metrics(
 
 
 def plot_lr_find(
-    lrs: Sequence[float],
-    losses: Sequence[float],
+    lrs: Numbers,
+    losses: Numbers,
     suggestions: Mapping[str, float] | None = None,
     *,
     figsize: tuple[float, float] | None = None,
@@ -188,7 +190,7 @@ def _suggest(
 
 
 def plot_schedule(
-    values: Mapping[str, Sequence[float]],
+    values: Mapping[str, Numbers],
     *,
     figsize: tuple[float, float] | None = None,
     title: str | None = None,
@@ -220,9 +222,7 @@ def plot_schedule(
     return Drawing(fig, f"schedule of {', '.join(values)}")
 
 
-def _pairs(
-    x_name: str, xs: Sequence[float], y_name: str, ys: Sequence[float]
-) -> tuple[Values, Values]:
+def _pairs(x_name: str, xs: Numbers, y_name: str, ys: Numbers) -> tuple[Values, Values]:
     if len(xs) != len(ys):
         raise ConfigError(
             problem(

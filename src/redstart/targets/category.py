@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, final
 
@@ -164,7 +164,7 @@ class CategoryTarget(Target[Label, Tensor]):
 
 
 def CategoryBlock(  # noqa: N802 - a block is named like a class in the course's vocabulary
-    vocab: Sequence[Label] = (),
+    vocab: Iterable[Any] = (),
     *,
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | Literal["balanced"] = (),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redstart.train import fitting
 from redstart.train.callback import as_callbacks
 from redstart.train.frozen import feature_loaders, split_frozen
+from redstart.train.measure import metrics_of
 from redstart.train.recorder import Recorder
 from redstart.train.schedule import OneCycle
 
@@ -51,7 +52,7 @@ def fine_tune(
         # Nothing was learnt before, so there is nothing to protect from an untrained head.
         learn.unfreeze()
         return learn.fit_one_cycle(freeze_epochs + epochs, base_lr, **fit)
-    learn.require_valid()
+    learn.dls.require_valid()
     learn.check()
     learn.freeze()
     train_head(learn, freeze_epochs, base_lr, **fit)
@@ -118,7 +119,7 @@ def _second_phase(learn: Learner, epochs: int, lr: float, **fit: Any) -> Recorde
 
 def _judge(learn: Learner) -> str:
     """The figure that decides: the first metric, or the loss if there is none."""
-    metrics = learn.all_metrics()
+    metrics = metrics_of(learn.dls.target, learn.metrics)
     return metrics[0].name if metrics else "valid_loss"
 
 
@@ -126,7 +127,7 @@ def _worse(learn: Learner, second: Recorder, first: Recorder) -> bool:
     """Whether the second result is worse: by the first metric, then by the loss."""
     if not first.rows or not second.rows:
         return False
-    metrics = learn.all_metrics()
+    metrics = metrics_of(learn.dls.target, learn.metrics)
     a, b = first.rows[-1], second.rows[-1]
     if metrics and a[metrics[0].name] != b[metrics[0].name]:
         better = b[metrics[0].name] > a[metrics[0].name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,20 +12,21 @@ import torch
 from torch import nn
 
 from redstart.config import JSON
-from redstart.data.loader import Loader, Loads
+from redstart.data.check import check
 from redstart.data.loaders import DataLoaders
-from redstart.data.stream import StreamLoader
-from redstart.errors import ConfigError, DataError, problem
-from redstart.metrics.metric import Interval
-from redstart.train import loop, weights
+from redstart.errors import ConfigError, problem
+from redstart.train import loop
 from redstart.train.callback import Callback, Callbacks
 from redstart.train.callbacks.keep_eval import KeepEval
 from redstart.train.callbacks.nan_guard import NanGuard
 from redstart.train.callbacks.progress import ProgressTable, print_intervals
-from redstart.train.folder import RunFolder, now
+from redstart.train.engine import Engine, engine_for
+from redstart.train.folder import RunFolder
+from redstart.train.losses import loss_of
 from redstart.train.lrfind import RangeTest
+from redstart.train.measure import metrics_of
 from redstart.train.optim import Rate, make_optimizer
-from redstart.train.predict import in_order
+from redstart.train.precision import choose_precision
 from redstart.train.recorder import ParamScheduler, Recorder
 from redstart.train.run import Run
 from redstart.train.schedule import Combined, Cosine, Schedule
@@ -33,16 +35,17 @@ if TYPE_CHECKING:
     from redstart.train.learner import Learner
 
 __all__ = [
-    "Figures",
     "Plan",
-    "as_loader",
+    "check_once",
+    "choose_engine",
     "fit",
-    "measure",
     "momentum_cycle",
     "range_test",
-    "test",
     "top_rate",
 ]
+
+
+log = logging.getLogger("redstart")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,29 +71,10 @@ class Plan:
     dls: DataLoaders | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Loss and metrics over some rows.
-
-    Attributes:
-        loss: Mean over rows.
-        metrics: Value and 95% interval of each metric, by name.
-        n_rows: Number of rows.
-    """
-
-    loss: float
-    metrics: dict[str, tuple[float, Interval | None]]
-    n_rows: int
-
-    def values(self) -> list[float]:
-        """Loss, then metrics."""
-        return [self.loss, *(value for value, _ in self.metrics.values())]
-
-
 def fit(learn: Learner, plan: Plan) -> Recorder:
     """Train as planned, with the default callbacks and the learner's own."""
     _whole_number(plan.n_epoch)
-    learn.require_valid()
+    learn.dls.require_valid()
     learn.check()
     run = start(learn, plan)
     learn.recorder = recorder = Recorder()
@@ -100,6 +84,25 @@ def fit(learn: Learner, plan: Plan) -> Recorder:
     loop.fit(run, on)
     _say(recorder)
     return recorder
+
+
+def choose_engine(learn: Learner) -> Engine:
+    """Make the engine that the learner's settings ask for."""
+    precision = learn.precision
+    if precision == "auto":
+        loss = loss_of(learn.dls.target, learn.loss_func)
+        precision = choose_precision(learn.model, learn.dls, loss)
+    return engine_for(precision, learn.dls.device, channels_last=learn.channels_last)
+
+
+def check_once(learn: Learner) -> DataLoaders:
+    """Read every row, unless that was done, and leave out the unreadable."""
+    if not learn.checked and learn.dls.parts():
+        learn.dls, report = check(learn.dls)
+        if not report.ok:
+            log.warning("%s", report)
+    learn.checked = True
+    return learn.dls
 
 
 def start(learn: Learner, plan: Plan) -> Run:
@@ -120,51 +123,10 @@ def start(learn: Learner, plan: Plan) -> Run:
         dls=dls,
         opt=opt,
         engine=learn.engine,
-        loss_func=learn.loss,
-        metrics=learn.all_metrics(),
+        loss_func=loss_of(learn.dls.target, learn.loss_func),
+        metrics=metrics_of(learn.dls.target, learn.metrics),
         n_epoch=plan.n_epoch,
     )
-
-
-def measure(learn: Learner, dl: Any, *, opened: bool = False) -> Figures:
-    """Work out loss and metrics over the rows of ``dl``, without training."""
-    loader = as_loader(learn.dls, dl, opened=opened)
-    run = Run(
-        model=learn.engine.place(learn.model, loader.device),
-        dls=learn.dls,
-        opt=torch.optim.SGD([torch.zeros(1)], lr=0.0),
-        engine=learn.engine,
-        loss_func=learn.loss,
-        metrics=learn.all_metrics(),
-        n_epoch=1,
-    )
-    recorder = Recorder()
-    loop.validate(run, Callbacks([recorder]), loader)
-    metrics = {m.name: (m.compute(), m.interval()) for m in run.metrics}
-    print_intervals([(k, *v) for k, v in metrics.items()], recorder.n_valid)
-    return Figures(run.row["valid_loss"], metrics, recorder.n_valid)
-
-
-def test(learn: Learner) -> dict[str, tuple[float, Interval | None]]:
-    """Open the sealed test rows once and write that down."""
-    if learn.dls.sealed is None:
-        raise DataError(
-            problem(
-                "Expected a split with test rows",
-                repr(learn.dls),
-                "Set some aside: a `test` folder, or `RandomSplitter(0.2, test_pct=0.2)`.",
-            )
-        )
-    found = measure(learn, learn.dls.sealed, opened=True)
-    entry: dict[str, JSON] = {
-        "opened": now(),
-        "rows": found.n_rows,
-        "weights_sha256": weights.digest(learn.model),
-        "loss": found.loss,
-        "metrics": {k: {"value": v, "interval": i} for k, (v, i) in found.metrics.items()},
-    }
-    learn.ledger.append(entry)
-    return found.metrics
 
 
 def range_test(learn: Learner, test: RangeTest) -> None:
@@ -189,40 +151,6 @@ def untouched(model: nn.Module) -> Iterator[None]:
         model.zero_grad()
         for name, module in model.named_modules():
             module.training = modes[name]
-
-
-def as_loader(dls: DataLoaders, dl: Any, *, opened: bool = False) -> Any:
-    """Take a loader, or a plain list of ``(x, y)`` batches, in order and without augmentation.
-
-    Args:
-        dls: The learner's loaders.
-        dl: What is to be read.
-        opened: Whether sealed test rows may be among them.
-
-    Raises:
-        ConfigError: If sealed test rows are among them.
-    """
-    if not isinstance(dl, Loads):
-        return StreamLoader(dl, dls.device, dls.seed)
-    if not opened and (inside := _sealed_rows(dls, dl)):
-        raise ConfigError(
-            problem(
-                "Expected rows that may be looked at: test rows are sealed until `learn.test()`, "
-                "which writes down that it opened them",
-                f"{inside} test rows in `dl`",
-                "Look at the validation rows, by leaving `dl` out.",
-            )
-        )
-    return in_order(dl)
-
-
-def _sealed_rows(dls: DataLoaders, dl: Any) -> int:
-    """How many rows of ``dl`` are sealed test rows."""
-    if not (isinstance(dl, Loader) and isinstance(dls.sealed, Loader)):
-        return dl.n_rows if dl is dls.sealed else 0
-    if dl.source is not dls.source:
-        return 0
-    return len(set(dls.parts()["test"]).intersection(dl.dataset.index.tolist()))
 
 
 def top_rate(lr: Rate) -> float:

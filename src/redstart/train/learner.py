@@ -9,32 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, final
 
-import torch
 from torch import Tensor, nn
 
 from redstart.bundle.bundle import Bundle
 from redstart.config import JSON
-from redstart.data.check import check
 from redstart.data.loaders import DataLoaders
 from redstart.data.target import Prediction
 from redstart.domain import ModelRecipe
-from redstart.errors import BundleError, NoValidationSetError, problem
-from redstart.metrics.make import as_metric
-from redstart.metrics.metric import Interval, Metric
-from redstart.rng import generator
+from redstart.metrics.metric import Interval
 from redstart.show.drawing import Drawing, display
 from redstart.show.figure import figure
 from redstart.show.progress import quietly
-from redstart.train import finetune, fitting, lrfind, weights
+from redstart.train import finetune, fitting, lrfind, measure, weights
 from redstart.train.callback import as_callbacks
-from redstart.train.engine import Engine, engine_for
-from redstart.train.folder import new_folder, now
+from redstart.train.engine import Engine
+from redstart.train.folder import new_folder
 from redstart.train.losses import loss_of
 from redstart.train.optim import ParamSplitter, Rate, freeze_to, one_group
-from redstart.train.precision import choose_precision
 from redstart.train.predict import Predictions, collect, in_order, tta
 from redstart.train.recorder import Recorder
-from redstart.train.run import LossFunction
 from redstart.train.schedule import FlatCos, OneCycle, Schedule
 from redstart.train.summary import model_summary
 
@@ -56,21 +49,20 @@ class Learner:
         lr: Rate of fits that name none.
         splitter: Splits the parameters into groups, first layers first.
         cbs: Callbacks of every fit.
-        metrics: For people: names, functions ``(out, y)``, or objects with ``update``,
-            ``compute`` and ``reset``; the target's own if left out.
+        metrics: For people: names, functions or objects; the target's own if left out.
         path: Where relative paths lead: run folders, saved weights, bundles.
         wd: Weight decay; norms and biases have none.
-        moms: Momentum (first beta) of one-cycle fits: at the ends, and at the top.
-        precision: ``"float32"``, ``"bf16"``, ``"fp16"``, or ``"auto"``: bf16 where the
-            device does it faster.
+        moms: Momentum (first beta) of one-cycle fits: at the start, the top and the end.
+        precision: ``"float32"``, ``"bf16"``, ``"fp16"``; ``"auto"`` is bf16 where it is faster.
         channels_last: Whether convolutions see NHWC memory.
         compiled: Whether to train through ``torch.compile``.
         recipe: How to build ``model`` again; without it a bundle needs the module.
-        pretrained_body: The part of the model that came trained; ``fine_tune`` freezes it
-            first, and its batch norm statistics stay as they are when data are few.
+        pretrained_body: The part that came trained; ``fine_tune`` freezes it at first.
         keep_norm: Whether batch norm statistics of that part stay as they are.
-        folder: Where this learner's runs are written; a new one in ``path/runs`` if left out.
+        folder: Where runs are written; a new one in ``path/runs`` if left out.
         facts: Written into the bundle beside metrics, versions and hashes.
+        recorder: What the last fit did.
+        ledger: Openings of the sealed test rows.
     """
 
     dls: DataLoaders
@@ -102,62 +94,19 @@ class Learner:
         self.cbs = as_callbacks(self.cbs)
         self.model.to(self.dls.device)
 
-    # What a fit is made of
-
     @property
     def engine(self) -> Engine:
         """Precision and placement; chosen on first use."""
         if self._engine is None:
-            precision = self.precision
-            if precision == "auto":
-                precision = choose_precision(self.model, self.dls, self.loss)
-            self._engine = engine_for(precision, self.dls.device, channels_last=self.channels_last)
+            self._engine = fitting.choose_engine(self)
         return self._engine
-
-    @property
-    def loss(self) -> LossFunction:
-        """The loss in use: ``loss(out, *y, reduction="mean")``."""
-        return loss_of(self.dls.target, self.loss_func)
-
-    def all_metrics(self) -> list[Metric]:
-        """The metrics in use, ready to be updated."""
-        if self.metrics is None:
-            return list(self.dls.target.metrics())
-        listed = self.metrics if isinstance(self.metrics, list | tuple) else [self.metrics]
-        return [as_metric(metric) for metric in listed]
 
     def check(self) -> DataLoaders:
         """Read every row once, set the unreadable aside, and report what was found.
 
         ``fit`` does so by itself, once; files that have not changed are not read again.
-
-        Raises:
-            DataError: If nothing readable is left to train on or to measure with.
         """
-        if not self.checked and self.dls.parts():
-            self.dls, report = check(self.dls)
-            if not report.ok:
-                log.warning("%s", report)
-        self.checked = True
-        return self.dls
-
-    def require_valid(self) -> None:
-        """Refuse to go on without rows to measure on.
-
-        Raises:
-            NoValidationSetError: If there are none.
-        """
-        if not self.dls.has_valid:
-            raise NoValidationSetError(
-                problem(
-                    "Expected a validation set: without one nobody can tell learning from "
-                    "memorising",
-                    f"{self.dls.train.n_rows} training rows, no validation rows",
-                    "Hold some out, for example with `valid_pct=0.2` or a splitter.",
-                )
-            )
-
-    # Training
+        return fitting.check_once(self)
 
     def fit(
         self,
@@ -187,7 +136,7 @@ class Learner:
         """
         plan = fitting.Plan(
             n_epoch=n_epoch,
-            lr=self.lr if lr is None else lr,
+            lr=lr or self.lr,
             wd=self.wd if wd is None else wd,
             cbs=as_callbacks(cbs),
             schedules=dict(schedules or {}),
@@ -198,7 +147,6 @@ class Learner:
         self,
         n_epoch: int,
         lr_max: Rate | None = None,
-        *,
         div: float = 25.0,
         div_final: float = 1e5,
         pct_start: float = 0.25,
@@ -240,7 +188,7 @@ class Learner:
             lr: The rate at first, or a slice over the parameter groups.
             div_final: It ends at ``lr / div_final``.
             pct_start: Share of the fit at the constant rate, in [0, 1).
-            **fit: ``wd`` and ``cbs``, as for ``fit``.
+            **fit: As for ``fit``.
         """
         rate = self.lr if lr is None else lr
         schedules = {"lr": FlatCos(fitting.top_rate(rate), pct_start, div_final)}
@@ -302,21 +250,25 @@ class Learner:
             display(found.plot())
         return found
 
-    # Predicting and looking
-
     def validate(self, dl: Any = None) -> list[float]:
         """Return the mean loss and every metric over the validation rows, or over ``dl``.
 
         The 95% intervals of the metrics are printed where somebody looks.
         """
-        self.require_valid() if dl is None else None
-        return fitting.measure(self, self.dls.valid if dl is None else dl).values()
+        if dl is None:
+            self.dls.require_valid()
+        return measure.measure(self, self.dls.valid if dl is None else dl).values()
 
     def collect(self, dl: Any = None, *, with_loss: bool = True) -> Predictions:
         """Predict the validation rows, or those of ``dl``, next to their row numbers."""
-        loader = fitting.as_loader(self.dls, self.dls.valid if dl is None else dl)
+        loader = measure.as_loader(self.dls, self.dls.valid if dl is None else dl)
         model = self.engine.place(self.model, loader.device)
-        return collect(model, loader, self.loss if with_loss else None, engine=self.engine)
+        return collect(
+            model,
+            loader,
+            loss_of(self.dls.target, self.loss_func) if with_loss else None,
+            engine=self.engine,
+        )
 
     def get_preds(
         self,
@@ -334,12 +286,8 @@ class Learner:
             with_loss: Whether to return the loss of each row as well.
             with_decoded: Whether to return predictions in the user's terms as well.
         """
-        found = self.collect(dl if dl is not None else self._part(ds_idx), with_loss=with_loss)
-        targets = found.y[0] if found.y is not None and len(found.y) == 1 else found.y
-        parts: list[Any] = [found.acts, targets]
-        parts += [[p.decoded for p in found.decoded()]] if with_decoded else []
-        parts += [found.losses] if with_loss else []
-        return tuple(parts)
+        rows = dl if dl is not None else self._part(ds_idx)
+        return measure.get_preds(self, rows, with_loss=with_loss, with_decoded=with_decoded)
 
     def predict(self, item: Any) -> Prediction[Any]:
         """Predict one item, as the exported bundle would: ``name, index, probs``."""
@@ -356,9 +304,9 @@ class Learner:
             n: Augmented versions of each row.
             beta: Weight of the plain version, in [0, 1].
         """
-        loader = fitting.as_loader(self.dls, dl if dl is not None else self._part(ds_idx))
+        loader = measure.as_loader(self.dls, dl if dl is not None else self._part(ds_idx))
         found = tta(self.model, loader, self.dls.train, n=n, beta=beta, engine=self.engine)
-        return found.acts, found.y[0] if found.y is not None and len(found.y) == 1 else found.y
+        return found.acts, found.targets
 
     def show_results(
         self, max_n: int = 9, *, ds_idx: int = 1, figsize: tuple[float, float] | None = None
@@ -370,10 +318,8 @@ class Learner:
             ds_idx: 0 for training rows, 1 for validation rows.
             figsize: Width and height, in inches.
         """
-        loader = in_order(self._part(ds_idx))
-        order = torch.randperm(loader.n_rows, generator=generator(self.dls.seed))[:max_n]
-        some = loader.dataset.rows_at(order.tolist())
-        found = self.collect(loader.replace(dataset=some))
+        some = measure.some_rows(in_order(self._part(ds_idx)), max_n)
+        found = self.collect(some)
         return figure(found.cards(range(len(found))), figsize=figsize)
 
     def summary(self) -> str:
@@ -389,41 +335,20 @@ class Learner:
         Raises:
             DataError: If the split has no test rows.
         """
-        return fitting.test(self)
-
-    # Keeping
+        return measure.test(self)
 
     def save(self, file: str | Path = "model") -> Path:
         """Save the weights to ``path/models/FILE.safetensors``."""
         return weights.save(self.model, weights.place(Path(self.path), file))
 
     def load(self, file: str | Path = "model") -> Self:
-        """Load weights that ``save`` wrote; returns the learner.
-
-        Raises:
-            WeightsError: If there is no such file, or it belongs to another model.
-        """
+        """Load weights that ``save`` wrote, or raise ``WeightsError``; returns the learner."""
         weights.load(self.model, weights.place(Path(self.path), file))
         return self
 
     def bundle(self) -> Bundle:
         """All that is needed to predict, with what is known about the model."""
-        figures = {
-            name: {"value": value, "interval": self.recorder.intervals.get(name)}
-            for name, value in (self.recorder.rows[-1] if self.recorder.rows else {}).items()
-            if name != "time"
-        }
-        facts = {
-            **self.facts,
-            "created": now(),
-            "metrics": figures,
-            "validation_rows": self.recorder.n_valid,
-            "training_rows": self.dls.train.n_rows,
-            "seed": self.dls.seed,
-            "digests": self.dls.digests(),
-            "test_openings": self.ledger,
-        }
-        return self._bundle(facts)
+        return self._bundle(measure.facts(self))
 
     def export(self, path: str | Path = "export.redstart") -> Path:
         """Write the model, preprocessing and labels as one file; open it with ``load_learner``.
@@ -434,35 +359,15 @@ class Learner:
         Raises:
             BundleError: If the name asks for a pickle, or the file cannot be written.
         """
-        path = Path(path)
-        if path.suffix in {".pkl", ".pickle", ".pth", ".pt"}:
-            raise BundleError(
-                problem(
-                    "Expected a name for a bundle, which is no pickle",
-                    f"path={str(path)!r}",
-                    f"Write `learn.export({str(path.with_suffix('.redstart'))!r})`.",
-                )
-            )
-        return self.bundle().save(Path(self.path) / path)
-
-    # Precision, quiet
-
-    def to(self, precision: str) -> Self:
-        """Train in another precision from now on; returns the learner."""
-        self.precision, self._engine = precision, None
-        return self
+        return self.bundle().save(Path(self.path) / measure.bundle_name(path))
 
     def to_fp16(self) -> Self:
         """Train in 16 bits: float16 on CUDA, bfloat16 elsewhere; returns the learner."""
-        return self.to("fp16" if self.dls.device.type == "cuda" else "bf16")
+        return self._to("fp16" if self.dls.device.type == "cuda" else "bf16")
 
     def to_bf16(self) -> Self:
         """Train in bfloat16; returns the learner."""
-        return self.to("bf16")
-
-    def to_fp32(self) -> Self:
-        """Train in float32; returns the learner."""
-        return self.to("float32")
+        return self._to("bf16")
 
     @contextmanager
     def no_bar(self) -> Iterator[Self]:
@@ -484,6 +389,10 @@ class Learner:
 
     def _part(self, ds_idx: int) -> Any:
         return self.dls.train if ds_idx == 0 else self.dls.valid
+
+    def _to(self, precision: str) -> Self:
+        self.precision, self._engine = precision, None
+        return self
 
     def __repr__(self) -> str:
         return f"Learner({self.dls!r}, {type(self.model).__name__}, path={str(self.path)!r})"

@@ -45,6 +45,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def targets(self) -> Any:
+        """The encoded targets, out of their tuple where there is one; ``None`` for new items."""
+        return self.y[0] if self.y is not None and len(self.y) == 1 else self.y
+
     def decoded(self, positions: Sequence[int] | None = None) -> list[Prediction[Any]]:
         """Predictions in the user's terms, of some rows or all."""
         acts = self.acts if positions is None else self.acts[list(positions)]

@@ -125,7 +125,7 @@ class Recorder(Callback):
         """Draw every metric over the epochs."""
         from redstart.show.plots import plot_metrics
 
-        return plot_metrics(self.rows)
+        return plot_metrics([{k: v for k, v in r.items() if k != "time"} for r in self.rows])
 
     def plot_sched(self) -> Drawing:
         """Draw learning rate and momentum over the batches."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redstart.vision.all import *  # noqa: F403
 
 _MODULES: Final[dict[str, str]] = {
+    "pathlib": "Path",
     "redstart.bundle.bundle": "Bundle load_learner",
     "redstart.data.batch": "Batch",
     "redstart.data.block": "DataBlock",
@@ -44,7 +45,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.train.callbacks.accumulate": "GradientAccumulation",
     "redstart.train.callbacks.clip": "GradientClip",
     "redstart.train.callbacks.csv_log": "CSVLogger",
-    "redstart.train.callbacks.early_stop": "EarlyStopping EarlyStoppingCallback",
+    "redstart.train.callbacks.early_stop": "EarlyStopping EarlyStoppingCallback ReduceLROnPlateau",
     "redstart.train.callbacks.ema": "EMA",
     "redstart.train.callbacks.mixup": "CutMix MixUp",
     "redstart.train.callbacks.save_best": "SaveBest SaveModelCallback",
@@ -55,9 +56,14 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.train.learner": "Learner",
     "redstart.train.lrfind": "minimum slide steep valley",
     "redstart.train.schedule": "Combined Constant Cosine Exponential FlatCos Linear OneCycle",
+    "redstart.vision.archs": (
+        "alexnet convnext_tiny densenet121 efficientnet_b0 mobilenetv3_large_100 resnet101 "
+        "resnet152 resnet18 resnet34 resnet50 squeezenet1_0 vgg16_bn vgg19_bn"
+    ),
     "redstart.vision.augment": "Normalize aug_transforms imagenet_stats",
     "redstart.vision.codec": "ImageBlock PILImage PILImageBW",
     "redstart.vision.data": "ImageDataLoaders",
+    "redstart.vision.files": "resize_images verify_images",
     "redstart.vision.learner": "vision_learner",
     "redstart.vision.resize": "PadMode RandomResizedCrop Resize ResizeMethod",
 }

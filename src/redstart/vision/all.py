@@ -1,6 +1,8 @@
-"""Every public name for pictures, for `from redstart.vision.all import *`."""
+"""Every public name for pictures, for ``from redstart.vision.all import *``."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from redstart.bundle.bundle import Bundle, load_learner
 from redstart.data.batch import Batch
@@ -61,7 +63,11 @@ from redstart.train.callback import Callback
 from redstart.train.callbacks.accumulate import GradientAccumulation
 from redstart.train.callbacks.clip import GradientClip
 from redstart.train.callbacks.csv_log import CSVLogger
-from redstart.train.callbacks.early_stop import EarlyStopping, EarlyStoppingCallback
+from redstart.train.callbacks.early_stop import (
+    EarlyStopping,
+    EarlyStoppingCallback,
+    ReduceLROnPlateau,
+)
 from redstart.train.callbacks.ema import EMA
 from redstart.train.callbacks.mixup import CutMix, MixUp
 from redstart.train.callbacks.save_best import SaveBest, SaveModelCallback
@@ -83,9 +89,25 @@ from redstart.train.schedule import (
     Linear,
     OneCycle,
 )
+from redstart.vision.archs import (
+    alexnet,
+    convnext_tiny,
+    densenet121,
+    efficientnet_b0,
+    mobilenetv3_large_100,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+    resnet152,
+    squeezenet1_0,
+    vgg16_bn,
+    vgg19_bn,
+)
 from redstart.vision.augment import Normalize, aug_transforms, imagenet_stats
 from redstart.vision.codec import ImageBlock, PILImage, PILImageBW
 from redstart.vision.data import ImageDataLoaders
+from redstart.vision.files import resize_images, verify_images
 from redstart.vision.learner import vision_learner
 from redstart.vision.resize import PadMode, RandomResizedCrop, Resize, ResizeMethod
 
@@ -141,11 +163,13 @@ __all__ = [
     "PILImage",
     "PILImageBW",
     "PadMode",
+    "Path",
     "Precision",
     "RandomResizedCrop",
     "RandomSplitter",
     "Recall",
     "RedstartError",
+    "ReduceLROnPlateau",
     "RegexLabeller",
     "Resize",
     "ResizeMethod",
@@ -158,7 +182,11 @@ __all__ = [
     "WeightsError",
     "accuracy",
     "accuracy_multi",
+    "alexnet",
     "aug_transforms",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
     "error_rate",
     "get_files",
     "get_image_files",
@@ -166,14 +194,25 @@ __all__ = [
     "load_learner",
     "mae",
     "minimum",
+    "mobilenetv3_large_100",
     "mse",
     "parent_label",
     "r2",
+    "resize_images",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
     "rmse",
     "slide",
+    "squeezenet1_0",
     "steep",
     "top_k_accuracy",
     "using_attr",
     "valley",
+    "verify_images",
+    "vgg16_bn",
+    "vgg19_bn",
     "vision_learner",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -58,7 +58,7 @@ def build_classifier(
     arch: str,
     n_out: int,
     n_in: int = 3,
-    size: tuple[int, int] | None = None,
+    size: Sequence[int] | None = None,
     head: Mapping[str, JSON] | None = None,
 ) -> nn.Sequential:
     """Build ``nn.Sequential(body, head)`` with random weights, from JSON arguments alone.
@@ -91,7 +91,7 @@ def build_classifier(
                 "Rename them.",
             )
         )
-    body, shape = _body(arch, n_in, size)
+    body, shape = _body(arch, n_in, (size[0], size[1]) if size else None)
     options.setdefault("pool", "avg" if len(shape) == 4 else None)
     if (options["pool"] is None) != (len(shape) == 2):
         raise ConfigError(

@@ -74,7 +74,9 @@ def test_a_changed_copy_leaves_the_recipe_as_it_was() -> None:
 
 
 def test_functions_of_a_list_are_applied_in_turn() -> None:
-    block = BLOCK.new(get_x=[itemgetter(0), math.sqrt], get_y=[itemgetter(1), str.upper, "<{}>".format])
+    block = BLOCK.new(
+        get_x=[itemgetter(0), math.sqrt], get_y=[itemgetter(1), str.upper, "<{}>".format]
+    )
     dls = load(block, pairs(8))
     assert dls.vocab == ("<EVEN>", "<ODD>")
     assert dls.source.inputs[4] == 2.0
@@ -196,7 +198,9 @@ def test_datasets_are_rows_in_the_users_terms(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
     block = DataBlock((ImageBlock, CategoryBlock), get_image_files, get_y=parent_label)
-    with pytest.raises(DataError, match=r"at least one item\. Got: 0 items in .*Check the path") as e:
+    with pytest.raises(
+        DataError, match=r"at least one item\. Got: 0 items in .*Check the path"
+    ) as e:
         load(block, tmp_path)
     assert str(tmp_path) in str(e.value)
     with pytest.raises(DataError, match=r"Expected a folder.*gone.*does not exist"):
@@ -217,7 +221,10 @@ def test_a_long_source_is_shortened_in_the_error() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"get_y": lambda pair: {0.0: "a"}[pair[0]]}, r"`get_y`.*row 1, \(1.0, 'odd'\).*KeyError: 1"),
+        (
+            {"get_y": lambda pair: {0.0: "a"}[pair[0]]},
+            r"`get_y`.*row 1, \(1.0, 'odd'\).*KeyError: 1",
+        ),
         ({"get_y": [itemgetter(1), lambda s: s.nope]}, r"`get_y`.*row 0.*AttributeError: .*nope"),
         ({"get_x": itemgetter(9)}, r"`get_x`.*row 0, \(0.0, 'even'\).*IndexError.*Mend the func"),
     ],
@@ -230,7 +237,7 @@ def test_a_function_of_the_user_that_fails_names_the_row(
 
 
 def test_a_function_that_words_its_own_error_is_left_to_it() -> None:
-    with pytest.raises(DataError, match="^Expected a column 'z'"):
+    with pytest.raises(DataError, match=r"^Expected a column 'z'"):
         load(BLOCK.new(get_x=ColReader("x"), get_y=ColReader("z")), pd.DataFrame({"x": range(8)}))
 
 

@@ -65,7 +65,7 @@ def test_moving_a_batch_leaves_its_row_numbers_on_the_cpu() -> None:
 def test_rows_are_stacked_slot_by_slot() -> None:
     first, second = stack([(torch.tensor(1), torch.zeros(2)), (torch.tensor(2), torch.ones(2))])
     assert first.tolist() == [1, 2] and second.tolist() == [[0, 0], [1, 1]]
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         stack([(torch.tensor(1),), (torch.tensor(1), torch.tensor(2))])
 
 
@@ -292,7 +292,7 @@ def test_another_fault_than_shapes_is_not_called_one_of_shapes() -> None:
         def collate(self, rows: Sequence[Encoded]) -> Encoded:
             raise ValueError("a bug in collate")
 
-    with pytest.raises(ValueError, match="^a bug in collate$"):
+    with pytest.raises(ValueError, match=r"^a bug in collate$"):
         collate_inputs(Broken(), rows, str)
 
 

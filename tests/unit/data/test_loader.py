@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from redstart.data.batch import Batch
 from redstart.data.block import DataBlock
 from redstart.data.items import get_image_files, parent_label
-from redstart.data.loader import Loader, check_options, default_workers
+from redstart.data.loader import Loader, LoaderOptions, check_options, default_workers
 from redstart.errors import ConfigError, DataError
 from redstart.rng import generator
 from redstart.targets.category import CategoryBlock
@@ -255,10 +255,8 @@ def test_numbers_that_make_no_sense_are_refused(option: str, value: int) -> None
 def test_an_option_that_would_be_ignored_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"batch_size\. .*There are: bs, cache_bytes, device"):
         numbers(12, batch_size=4)
-    with pytest.raises(ConfigError, match="num_worker. Did you mean `num_workers`"):
+    with pytest.raises(ConfigError, match=r"num_worker\. Did you mean `num_workers`"):
         numbers(12, num_worker=4)
-    from redstart.data.loader import LoaderOptions
-
     check_options(["bs", "seed"], LoaderOptions)
 
 

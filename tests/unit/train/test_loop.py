@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from kit import loaders, net
 
 from redstart.errors import ConfigError
 from redstart.train import events
@@ -155,7 +156,6 @@ def test_accumulated_gradients_equal_those_of_one_large_batch(make: Make) -> Non
         (16, [Note(), GradientAccumulation(16)]),
         (4, [Note(), GradientAccumulation(16)]),
     ):
-
         model = net().eval()
         model.train = lambda mode=True, m=model: m  # type: ignore[method-assign, assignment]
         make(loaders(bs=bs), model=model, cbs=cbs).fit(1, 1e-3)
