@@ -17,7 +17,7 @@ def home(*parts: str) -> Path:
         *parts: Names of sub-folders.
     """
     base = os.environ.get("REDSTART_HOME")
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(base).expanduser() if base else Path(cache).expanduser() / "redstart"
     folder = folder.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)

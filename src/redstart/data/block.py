@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from redstart.data.apportion import some
 from redstart.data.cache import RowCache, default_cache_bytes
 from redstart.data.codec import Codec
-from redstart.data.dataset import ItemDataset, Source
+from redstart.data.dataset import Dataset, ItemDataset, Source, TableDataset
 from redstart.data.frame import is_frame, is_missing, rows_of
 from redstart.data.loader import Loader, LoaderOptions, check_options, default_workers
 from redstart.data.loaders import DataLoaders, best_device
@@ -134,10 +134,17 @@ class DataBlock:
         bs = options.get("bs", 64)
         device = torch.device(options.get("device") or best_device())
 
+        table = codec.encode_table(source_rows.inputs)
+        columns = table and tuple(t.to(device) for t in table)
+
+        def dataset(rows: tuple[int, ...], *, train: bool) -> Dataset:
+            if columns is not None:
+                return TableDataset.of(source_rows, rows, codec, target, columns=columns)
+            return ItemDataset.of(source_rows, rows, codec, target, training=train, cache=cache)
+
         def loader(rows: tuple[int, ...], *, train: bool) -> Loader:
-            data = ItemDataset.of(source_rows, rows, codec, target, training=train, cache=cache)
             return Loader(
-                dataset=data,
+                dataset=dataset(rows, train=train),
                 bs=bs if train else options.get("val_bs", bs),
                 shuffle=train,
                 num_workers=options.get("num_workers", default_workers()),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redstart.data.dataset import ItemDataset
+from redstart.data.dataset import ItemDataset, TableDataset
 from redstart.data.loaders import DataLoaders
 from redstart.errors import DataError, problem
 from redstart.home import home
@@ -107,7 +107,7 @@ def check(dls: DataLoaders) -> tuple[DataLoaders, CheckReport]:
 
 def _read(loader: Any, positions: Sequence[int]) -> Iterator[tuple[int, str | None]]:
     """Try to encode rows; yield each position with the reason it failed, if it did."""
-    data: ItemDataset = loader.dataset
+    data: ItemDataset | TableDataset = loader.dataset
 
     def reason(position: int) -> tuple[int, str | None]:
         try:

@@ -14,7 +14,7 @@ from redstart.data.batch import Batch, Encoded
 from redstart.data.cache import RowCache
 from redstart.data.codec import Codec
 from redstart.data.target import Target
-from redstart.errors import DataError, problem
+from redstart.errors import ConfigError, DataError, problem
 from redstart.rng import generator
 
 __all__ = ["Dataset", "ItemDataset", "Source", "TableDataset", "collate_inputs"]
@@ -65,6 +65,11 @@ class Dataset(Protocol):
     @property
     def index(self) -> Tensor:
         """Row numbers in ``source``, ``(N,)`` int64."""
+        ...
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The same, as plain numbers."""
         ...
 
     def __len__(self) -> int:
@@ -132,9 +137,7 @@ class ItemDataset:
         Raises:
             DataError: If a target cannot be encoded; names the item.
         """
-        labels = None
-        if target.eager and source.raws is not None and rows:
-            labels = target.collate([_encode_label(source, row, target) for row in rows])
+        labels = _encode_labels(source, rows, target) if target.eager else None
         return cls(source, rows, codec, target, training, labels, cache, codec.encoding_id)
 
     def __len__(self) -> int:
@@ -147,6 +150,12 @@ class ItemDataset:
     def index(self) -> Tensor:
         """Row numbers in ``source``, ``(N,)`` int64."""
         return torch.tensor(self.rows, dtype=torch.int64)
+
+    def with_target(self, target: Target[Any, Any]) -> ItemDataset:
+        """The same rows with another target."""
+        return ItemDataset.of(
+            self.source, self.rows, self.codec, target, training=self.training, cache=self.cache
+        )
 
     def rows_at(self, positions: Sequence[int]) -> ItemDataset:
         """Some of the rows, in the order given."""
@@ -254,6 +263,13 @@ def _shown(data: Dataset) -> str:
     return f"{name}({len(data)} of {n} items, {data.codec.kind} -> {data.target.kind})"
 
 
+def _encode_labels(source: Source, rows: Sequence[int], target: Target[Any, Any]) -> Encoded | None:
+    """Encoded targets of some rows, ``(N, ...)`` each; ``None`` where there are none."""
+    if source.raws is None or not rows:
+        return None
+    return target.collate([_encode_label(source, row, target) for row in rows])
+
+
 def _encode_label(source: Source, row: int, target: Target[Any, Any]) -> Encoded:
     assert source.raws is not None  # noqa: S101 - the caller looked
     try:
@@ -281,6 +297,68 @@ class TableDataset:
     labels: Encoded | None
     codec: Codec[Any]
     target: Target[Any, Any]
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        rows: tuple[int, ...],
+        codec: Codec[Any],
+        target: Target[Any, Any],
+        *,
+        columns: Encoded,
+    ) -> Self:
+        """Make a data set of some rows of a source that was encoded as a whole.
+
+        Args:
+            source: All rows.
+            rows: Row numbers of this part.
+            codec: What encoded the columns.
+            target: Encodes the labels of this part.
+            columns: What ``codec.encode_table`` made of all inputs, on the device wanted.
+
+        Raises:
+            DataError: If a target cannot be encoded; names the item.
+        """
+        index = torch.tensor(rows, dtype=torch.int64)
+        device = columns[0].device
+        labels = _encode_labels(source, rows, target)
+        return cls(
+            source,
+            index,
+            tuple(t[index.to(device)] for t in columns),
+            labels and tuple(t.to(device) for t in labels),
+            codec,
+            target,
+        )
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Row numbers of this part."""
+        return tuple(self.index.tolist())
+
+    def with_codec(self, codec: Codec[Any]) -> TableDataset:
+        """The same rows with a codec that encodes alike: what was encoded stays.
+
+        Raises:
+            ConfigError: If it encodes otherwise.
+        """
+        if codec.encoding_id != self.codec.encoding_id:
+            raise ConfigError(
+                problem(
+                    "Expected a codec that encodes as the one before, for columns made in advance",
+                    f"codec={codec}",
+                    "Make new loaders with it.",
+                )
+            )
+        return replace(self, codec=codec)
+
+    def with_target(self, target: Target[Any, Any]) -> TableDataset:
+        """The same rows with another target."""
+        labels = _encode_labels(self.source, self.rows, target)
+        device = self.columns[0].device
+        labels = labels and tuple(t.to(device) for t in labels)
+        return replace(self, target=target, labels=labels)
 
     def __len__(self) -> int:
         return self.index.numel()

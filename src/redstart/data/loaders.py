@@ -203,11 +203,7 @@ class DataLoaders:
 
     def with_target(self, target: Target[Any, Any]) -> DataLoaders:
         """The same rows with another target; it must be fitted."""
-        return self._map(
-            lambda d: ItemDataset.of(
-                d.source, d.rows, d.codec, target, training=d.training, cache=d.cache
-            )
-        )
+        return self._map(lambda data: data.with_target(target))
 
     def with_tfms(self, tfms: Sequence[BatchTransform]) -> DataLoaders:
         """The same loaders with other augmentation."""
@@ -217,11 +213,9 @@ class DataLoaders:
         """Row numbers of ``train``, ``valid`` and ``test``."""
         found = {"train": self.train, "valid": self.valid, "test": self.sealed}
         return {
-            name: tuple(loader.dataset.rows)
+            name: loader.dataset.rows
             for name, loader in found.items()
-            if isinstance(loader, Loader)
-            and isinstance(loader.dataset, ItemDataset)
-            and len(loader)
+            if isinstance(loader, Loader) and len(loader)
         }
 
     def digests(self) -> dict[str, str]:

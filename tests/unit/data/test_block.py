@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,15 @@ import pytest
 import torch
 from data_kit import Numbers, pairs, picture, pictures
 
+from redstart.data.batch import Encoded
 from redstart.data.block import DataBlock
 from redstart.data.check import check
+from redstart.data.codec import Codec
 from redstart.data.items import ColReader, get_image_files, parent_label
 from redstart.data.loaders import DataLoaders
 from redstart.data.split import ColSplitter, GrandparentSplitter, IndexSplitter, RandomSplitter
 from redstart.errors import ConfigError, DataError
+from redstart.show.view import TextView
 from redstart.targets.category import CategoryBlock, CategoryTarget
 from redstart.vision.codec import ImageBlock, ImageCodec
 from redstart.vision.resize import Resize
@@ -348,3 +352,47 @@ def test_pictures_of_a_broken_folder_do_not_stop_the_making_of_loaders(tmp_path:
     picture(root / "red" / "x.png").write_bytes(b"")
     block = DataBlock((ImageBlock, CategoryBlock), get_image_files, get_y=parent_label)
     assert load(block, root).train.n_rows == 7
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Columns(Codec[float]):
+    """Numbers that are encoded all at once; encoding one by one is an error here."""
+
+    kind: ClassVar[str] = "columns"
+
+    def load(self, item: Any) -> float:
+        raise AssertionError("tables are never read row by row")
+
+    def encode(self, raw: float) -> Encoded:
+        raise AssertionError("tables are never encoded row by row")
+
+    def encode_table(self, items: Sequence[Any]) -> Encoded:
+        return (torch.tensor([[float(i)] for i in items]),)
+
+    def view(self, x: Encoded) -> TextView:
+        return TextView(str(x[0].item()))
+
+
+def test_a_table_is_encoded_whole_and_sliced_in_batches() -> None:
+    block = DataBlock(
+        blocks=(Columns(), CategoryBlock()),
+        get_y=lambda i: "odd" if i % 2 else "even",
+        splitter=RandomSplitter(0.25, test_pct=0.25),
+    )
+    dls = block.dataloaders(list(range(20)), bs=4, device="cpu", num_workers=0)
+    for part, rows in dls.parts().items():
+        loader = {"train": dls.train, "valid": dls.valid, "test": dls.sealed}[part]
+        seen = []
+        for batch in loader.batches(epoch=0):
+            assert batch.x[0].flatten().tolist() == [float(i) for i in batch.index]
+            assert [dls.vocab[int(y)] for y in batch.y[0]] == [
+                "odd" if i % 2 else "even" for i in batch.index.tolist()
+            ]
+            seen += batch.index.tolist()
+        assert sorted(seen) == sorted(rows)
+    gone = dls.parts()["train"][0]
+    assert gone not in dls.without([gone]).parts()["train"]
+    turned = dls.with_target(CategoryBlock(vocab=["odd", "even"]))
+    assert turned.train.dataset.y(0)[0] == 1 - dls.train.dataset.y(0)[0]
+    assert len(dls.show_batch(max_n=3).axes) == 3

@@ -218,8 +218,8 @@ def test_per_class_is_sklearns_report(drawn: tuple[int, list[tuple[int, int]]]) 
     assert [r.index for r in rows] == list(range(classes))
     for r in rows:
         hit = matrix[r.index, r.index]
-        assert r.recall_interval == wilson(hit, r.support)
-        assert r.precision_interval == wilson(hit, r.predicted)
+        assert r.recall_interval == wilson(int(hit), r.support)
+        assert r.precision_interval == wilson(int(hit), r.predicted)
 
 
 def test_per_class_wants_a_square() -> None:
