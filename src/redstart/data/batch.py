@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,8 +37,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return this batch on ``device``; the row numbers stay on the CPU."""
+        if all(t.device == device for t in (*self.x, *(self.y or ()))):
+            return self
         y = None if self.y is None else _to(self.y, device)
-        return replace(self, x=_to(self.x, device), y=y)
+        return Batch(self.index, _to(self.x, device), y)
 
 
 def stack(rows: Sequence[Encoded]) -> Encoded:

@@ -206,7 +206,8 @@ class Loader:
                     rng = generator(self.seed, epoch, number)
                     for tfm in self.tfms:
                         moved = tfm(moved, rng)
-                yield replace(moved, x=self.codec.prepare(moved.x)) if prepare else moved
+                x = self.codec.prepare(moved.x) if prepare else moved.x
+                yield Batch(moved.index, x, moved.y)
         finally:
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
