@@ -60,11 +60,12 @@ class Target:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
-    def __str__(self) -> str:
+    def line(self, *, judged: bool = True) -> str:
+        """In words; without a verdict if the run was too short for one."""
         bound = f"{'at least' if self.at_least else 'at most'} {self.limit:g}{self.unit}"
         if self.value is None:
             return f"  [not measured] {self.what} ({bound})"
-        said = "met" if self.met else "MISSED"
+        said = ("met" if self.met else "MISSED") if judged else "not judged"
         return f"  [{said}] {self.what}: {self.value:.4g}{self.unit} ({bound})"
 
 
@@ -96,8 +97,10 @@ class Benchmark:
             print(_table(self.rows))
         for line in (*self.notes, *(f"Skipped: {reason}" for reason in self.skipped)):
             print(f"  {line}")
+        if self.args.quick:
+            print("  A quick run only shows that the script runs: nothing is judged by it.")
         for target in self.targets:
-            print(target)
+            print(target.line(judged=not self.args.quick))
         facts = {
             "benchmark": self.name,
             "date": datetime.now(tz=UTC).isoformat(timespec="seconds"),
@@ -107,7 +110,9 @@ class Benchmark:
             "versions": _versions(),
             "options": {k: str(v) for k, v in vars(self.args).items()},
             "rows": self.rows,
-            "targets": [{**asdict(t), "met": t.met} for t in self.targets],
+            "targets": [
+                {**asdict(t), "met": None if self.args.quick else t.met} for t in self.targets
+            ],
             "notes": self.notes,
             "skipped": self.skipped,
         }

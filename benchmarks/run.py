@@ -39,7 +39,7 @@ def main() -> int:
             continue
         facts = json.loads((folder / f"{name}.json").read_text())
         for target in facts["targets"]:
-            said = {True: "met", False: "MISSED", None: "not measured"}[target["met"]]
+            said = {True: "met", False: "MISSED", None: "not judged"}[target["met"]]
             missed += target["met"] is False
             value = "" if target["value"] is None else f"{target['value']:.4g}{target['unit']}"
             bound = f"{'>=' if target['at_least'] else '<='} {target['limit']:g}{target['unit']}"

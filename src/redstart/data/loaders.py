@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,14 @@ from redstart.data.loader import BatchTransform, Loader, Loads
 from redstart.data.stream import StreamLoader
 from redstart.data.target import Target
 from redstart.errors import ConfigError, DataError, NoValidationSetError, problem
+from redstart.rng import generator
 from redstart.show.card import Card
 from redstart.show.drawing import Drawing
 from redstart.show.figure import figure
 
 __all__ = ["DataLoaders", "best_device"]
+
+log = logging.getLogger("redstart")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,12 +152,38 @@ class DataLoaders:
     def cards(self, max_n: int = 9, *, unique: bool = False) -> list[Card]:
         """The cards that ``show_batch`` draws."""
         loader = self._of_rows()
-        rows = loader.replace(bs=min(max_n, loader.n_rows), passes=1)
+        order = torch.randperm(loader.n_rows, generator=generator(loader.seed)).tolist()
+        some = self.readable(order, 1 if unique else max_n)
+        rows = loader.replace(dataset=loader.dataset.rows_at(some), bs=max(1, len(some)), passes=1)
+        rows = rows.replace(shuffle=False, num_workers=0)
         epochs = range(max_n if unique else 1)
-        if unique:
-            rows = rows.replace(bs=1, shuffle=False, num_workers=0)
         batches = [next(iter(rows.batches(epoch=epoch, prepare=False))) for epoch in epochs]
-        return [card for batch in batches for card in self.cards_of(batch)][:max_n]
+        return [card for batch in batches for card in self.cards_of(batch)]
+
+    def readable(self, positions: Iterable[int], most: int) -> list[int]:
+        """The first training rows among ``positions`` that can be read; the others are logged.
+
+        Args:
+            positions: Positions in the training data set.
+            most: How many to find at most.
+
+        Raises:
+            DataError: If none can be read.
+        """
+        data, found, why = self._of_rows().dataset, list[int](), None
+        for position in positions:
+            if len(found) == most:
+                break
+            try:
+                data.x(position)
+            except DataError as error:
+                log.warning("Not shown: %s", error)
+                why = error
+            else:
+                found.append(position)
+        if why is not None and not found:
+            raise why
+        return found
 
     def cards_of(self, batch: Batch) -> list[Card]:
         """One card per row of an unprepared batch."""

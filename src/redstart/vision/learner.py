@@ -65,7 +65,8 @@ def vision_learner(
     if isinstance(arch, nn.Module):
         return Learner(dls, arch, loss_func, metrics=metrics, **options)
     name = arch_name(arch)
-    size = tuple(dls.train.dataset.x(0)[0].shape[-2:])
+    first = dls.readable(range(dls.train.n_rows), 1)[0]
+    size = codec.size or tuple(dls.train.dataset.x(first)[0].shape[-2:])
     arguments = {
         "arch": name,
         "n_out": dls.c,

@@ -349,3 +349,26 @@ def test_an_option_that_there_is_not_is_refused(flat: Path) -> None:
 def test_a_share_that_is_none_is_refused(flat: Path, pct: float) -> None:
     with pytest.raises(ConfigError, match=r"valid_pct=.*write 0\.2 for 20%"):
         ImageDataLoaders.from_folder(flat, valid_pct=pct, **CPU)
+
+
+def test_a_broken_file_does_not_keep_the_others_from_being_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from redstart.vision.learner import vision_learner
+
+    for label in "ab":
+        for i in range(4):
+            file = tmp_path / label / f"{i}.png"
+            file.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (12, 12), (20 * i, 0, 0)).save(file)
+    (tmp_path / "a" / "0.png").write_bytes(b"broken")
+    dls = ImageDataLoaders.from_lists(
+        tmp_path,
+        sorted(tmp_path.rglob("*.png")),
+        list("aaaabbbb"),
+        splitter=IndexSplitter([3, 7]),
+        device="cpu",
+    )
+    assert len(dls.show_batch(max_n=6).axes) == 5
+    assert "0.png" in caplog.text
+    assert vision_learner(dls, "test_resnet", pretrained=False).dls.c == 2
