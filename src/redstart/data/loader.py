@@ -219,6 +219,10 @@ class Loader:
             starts.pop()
         return list(zip(starts, [*starts[1:], n], strict=bool(starts)))
 
+    def order(self, epoch: int) -> list[int]:
+        """Positions in the data set, in the order of an epoch."""
+        return [position for positions, _ in self._wanted(epoch) for position in positions]
+
     def _wanted(self, epoch: int) -> list[_Wanted]:
         """Positions in the data set of every batch of an epoch, and the number of its pass."""
         n, bounds = len(self.dataset), self._bounds()

@@ -20,7 +20,6 @@ from redstart.data.loader import BatchTransform, Loader, Loads
 from redstart.data.stream import StreamLoader
 from redstart.data.target import Target
 from redstart.errors import ConfigError, DataError, NoValidationSetError, problem
-from redstart.rng import generator
 from redstart.show.card import Card
 from redstart.show.drawing import Drawing
 from redstart.show.figure import figure
@@ -152,7 +151,7 @@ class DataLoaders:
     def cards(self, max_n: int = 9, *, unique: bool = False) -> list[Card]:
         """The cards that ``show_batch`` draws."""
         loader = self._of_rows()
-        order = torch.randperm(loader.n_rows, generator=generator(loader.seed)).tolist()
+        order = range(loader.n_rows) if unique else loader.replace(passes=1).order(epoch=0)
         some = self.readable(order, 1 if unique else max_n)
         rows = loader.replace(dataset=loader.dataset.rows_at(some), bs=max(1, len(some)), passes=1)
         rows = rows.replace(shuffle=False, num_workers=0)

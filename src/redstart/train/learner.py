@@ -384,7 +384,7 @@ class Learner:
         return self.folder
 
     def _bundle(self, facts: Mapping[str, JSON] | None = None) -> Bundle:
-        model = self.model.eval()
+        model = self.model.eval() if self.model.training else self.model
         return Bundle(self.dls.codec, self.dls.target, self.recipe, model, facts or {})
 
     def _part(self, ds_idx: int) -> Any:

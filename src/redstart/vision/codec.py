@@ -112,7 +112,8 @@ class ImageCodec(Codec[Image.Image]):
         images = x[0] if self.size is None else _fit(x[0], self.size)
         scale, shift = _affine(self.mean, self.std, images.dtype == torch.uint8, images.device)
         if images.dtype == torch.uint8:
-            return ((images * scale).add_(shift),)
+            # Through one buffer: a byte times a float would make two, and they are large.
+            return (images.float().mul_(scale).add_(shift),)
         return (torch.addcmul(shift.to(images), images, scale.to(images)),)
 
     def warp(self, encoded: Encoded, warp: Warp) -> Encoded:

@@ -14,7 +14,7 @@ from redstart.data.block import DataBlock
 from redstart.data.frame import read_csv, rows_of
 from redstart.data.items import ColReader, RegexLabeller, get_image_files, parent_label
 from redstart.data.loader import check_options
-from redstart.data.loaders import DataLoaders
+from redstart.data.loaders import DataLoaders, best_device
 from redstart.data.split import ColSplitter, GrandparentSplitter, RandomSplitter, Split, Splitter
 from redstart.errors import ConfigError, DataError, problem
 from redstart.targets.category import CategoryBlock
@@ -246,6 +246,9 @@ def _load(
     check_options(options, ImageOptions)
     given: dict[str, Any] = dict(options)
     splitter = _splitter(given, default, get_y)
+    if str(given.get("device") or best_device()) == "cpu":
+        # Larger batches gain nothing on a CPU and take longer: see `train.frozen.CPU_BS`.
+        given.setdefault("val_bs", min(given.get("bs", 64), 16))
     block = DataBlock(
         blocks=(
             ImageBlock(cls=given.pop("img_cls", None)),
