@@ -108,7 +108,7 @@ class Benchmark:
             "machine": _machine(self.args),
             "load_before": round(self.load, 2),
             "versions": _versions(),
-            "options": {k: str(v) for k, v in vars(self.args).items()},
+            "options": {k: str(v) for k, v in vars(self.args).items() if k != "shared"},
             "rows": self.rows,
             "targets": [
                 {**asdict(t), "met": None if self.args.quick else t.met} for t in self.targets

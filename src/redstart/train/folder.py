@@ -73,12 +73,12 @@ class RunFolder(Callback):
 
     def write(self, event: str, **facts: JSON) -> None:
         """Append one event."""
-        line = json.dumps({"time": now(), "event": event, **_finite(facts)}, default=str)
+        line = json.dumps({"at": now(), "event": event, **_finite(facts)}, default=str)
         with (self.folder / "events.jsonl").open("a") as file:
             file.write(line + "\n")
 
 
-_NOT_FIGURES = frozenset({"time", "event", "epoch", "step"})
+_NOT_FIGURES = frozenset({"at", "time", "event", "epoch", "step"})
 
 
 def new_folder(parent: Path) -> Path:
