@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -18,6 +17,10 @@ __all__ = ["choose_precision", "native_bf16"]
 
 GAIN = 1.15
 """How much faster bf16 must be on a CPU before it is chosen."""
+
+LEAST = 0.05
+"""Seconds that a batch must take on a CPU before bf16 is considered: of a small model the
+machine's other work decides which is faster, and two runs with one seed would differ."""
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -55,14 +58,18 @@ def choose_precision(
     batch = next(iter(islice(dls.train.batches(epoch=0), 1)), None)
     if batch is None or batch.y is None:
         return "float32"
-    times: dict[bool, list[float]] = {False: [], True: []}
     model.to(dls.device).eval()
+    times: dict[bool, list[float]] = {False: [], True: []}
     for half in (False, True) * 3:
         times[half].append(_time(model, batch, loss, half=half))
+        if times[False][0] < LEAST:  # and that one paid for warming up
+            break
     model.zero_grad()
-    # The first of each pays for warming up.
-    slow, fast = (statistics.median(times[half][1:]) for half in (False, True))
-    return "bf16" if slow >= GAIN * fast else "float32"
+    if not times[True]:
+        return "float32"
+    # The least of each: whatever else the machine does only adds to a time.
+    slow, fast = min(times[False]), min(times[True])
+    return "bf16" if slow >= max(LEAST, GAIN * fast) else "float32"
 
 
 def _time(model: nn.Module, batch: Batch, loss: LossFunction, *, half: bool) -> float:
