@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 OPEN = {
     "Callback": "every event has a method that does nothing",
     "Configured": "to and from JSON",
+    "Learner": "a domain adds verbs (`recommend`), and changes none",
+    "Bundle": "likewise",
 }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +16,7 @@ from redstart.bundle import format as file_format
 from redstart.config import JSON, from_config
 from redstart.data.codec import Codec
 from redstart.data.dataset import collate_inputs
+from redstart.data.frame import Row
 from redstart.data.loaders import best_device
 from redstart.data.target import Prediction, Target
 from redstart.domain import ModelRecipe, find_domain
@@ -80,33 +80,31 @@ class Bundle:
         """
         return self.get_preds([item])[0]
 
-    def get_preds(
-        self, items: Iterable[Any] | os.PathLike[str], *, bs: int = 64
-    ) -> list[Prediction[Any]]:
+    def get_preds(self, items: Any, *, bs: int = 64) -> list[Prediction[Any]]:
         """Predict several items, in order.
 
         Args:
-            items: What the codec reads.
+            items: What the codec reads: a list of paths or pictures, a frame.
             bs: Items per batch.
 
         Raises:
             DataError: If an item cannot be read; names it.
         """
         found: list[Prediction[Any]] = []
-        for _, preds in self._predicted(_listed(items), bs):
+        for _, preds in self._predicted(self.codec.listed(items), bs):
             found.extend(preds)
         return found
 
-    def cards(self, items: Iterable[Any] | os.PathLike[str], *, bs: int = 64) -> list[Card]:
+    def cards(self, items: Any, *, bs: int = 64) -> list[Card]:
         """Predict items and make a card of each, for a figure or a page."""
         cards: list[Card] = []
-        listed = _listed(items)
+        listed = self.codec.listed(items)
         for encoded, preds in self._predicted(listed, bs):
             for x, pred in zip(encoded, preds, strict=True):
                 cards.append(
                     Card(
                         index=len(cards),
-                        item=str(listed[len(cards)]),
+                        item=_name(listed, 0, len(cards)),
                         view=self.codec.view(x),
                         pred=self.target.mark(pred.encoded),
                     )
@@ -117,10 +115,14 @@ class Bundle:
         self, items: Sequence[Any], bs: int
     ) -> Iterator[tuple[list[tuple[Tensor, ...]], list[Prediction[Any]]]]:
         codec, device = self.codec, self.device
+        table = codec.encode_table(items)
         for start in range(0, len(items), bs):
-            encoded = [codec.encode(codec.load(item)) for item in items[start : start + bs]]
-            named = partial(_name, items, start)
-            stacked = collate_inputs(codec, encoded, named)
+            if table is not None:
+                stacked = tuple(t[start : start + bs] for t in table)
+                encoded = list(zip(*stacked, strict=True))
+            else:
+                encoded = [codec.encode(codec.load(item)) for item in items[start : start + bs]]
+                stacked = collate_inputs(codec, encoded, partial(_name, items, start))
             x = codec.prepare(tuple(t.to(device) for t in stacked))
             with torch.inference_mode():
                 yield encoded, self.target.predict(self.model(*x))
@@ -181,7 +183,7 @@ def load_learner(
 def versions() -> dict[str, str]:
     """Versions of what a prediction depends on, as far as installed."""
     found = {}
-    for name in ("redstart", "torch", "torchvision", "timm", "pillow", "numpy"):
+    for name in ("redstart", "torch", "torchvision", "timm", "pillow", "numpy", "pandas"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -189,13 +191,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _listed(items: Any) -> list[Any]:
-    """Items of any iterable; a lone path is one item, not the letters of its name."""
-    return [items] if isinstance(items, str | os.PathLike) else list(items)
-
-
 def _name(items: Sequence[Any], start: int, position: int) -> str:
-    return str(items[start + position])
+    item = items[start + position]
+    return f"row {start + position}" if isinstance(item, Row) else str(item)
 
 
 def _own_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from typing_extensions import Unpack
 
 from redstart.data.apportion import some
-from redstart.data.cache import RowCache, default_cache_bytes
+from redstart.data.assemble import make_loaders
 from redstart.data.codec import Codec
-from redstart.data.dataset import Dataset, ItemDataset, Source, TableDataset
+from redstart.data.dataset import ItemDataset, Source
 from redstart.data.frame import is_frame, is_missing, rows_of
-from redstart.data.loader import Loader, LoaderOptions, check_options, default_workers
-from redstart.data.loaders import DataLoaders, best_device
+from redstart.data.loader import LoaderOptions, check_options
+from redstart.data.loaders import DataLoaders
 from redstart.data.split import Split, Splitter, as_split
 from redstart.data.target import Target
 from redstart.data.transform import bind_all
@@ -128,38 +127,10 @@ class DataBlock:
             DataError: If there are too few rows, or labels or split do not fit.
         """
         check_options(options, LoaderOptions)
-        source_rows, split, codec, target = self._fitted(source)
+        rows, split, codec, target = self._fitted(source)
         codec, tfms = bind_all(_listed(self.batch_tfms), codec, target)
-        cache = RowCache(options.get("cache_bytes", default_cache_bytes()))
-        bs = options.get("bs", 64)
-        device = torch.device(options.get("device") or best_device())
-
-        table = codec.encode_table(source_rows.inputs)
-        columns = table and tuple(t.to(device) for t in table)
-
-        def dataset(rows: tuple[int, ...], *, train: bool) -> Dataset:
-            if columns is not None:
-                return TableDataset.of(source_rows, rows, codec, target, columns=columns)
-            return ItemDataset.of(source_rows, rows, codec, target, training=train, cache=cache)
-
-        def loader(rows: tuple[int, ...], *, train: bool) -> Loader:
-            return Loader(
-                dataset=dataset(rows, train=train),
-                bs=bs if train else options.get("val_bs", bs),
-                shuffle=train,
-                num_workers=options.get("num_workers", default_workers()),
-                device=device,
-                seed=options.get("seed", 42),
-                tfms=tfms if train else (),
-            )
-
         where = path if path is not None else source if isinstance(source, str | Path) else "."
-        return DataLoaders(
-            train=loader(split.train, train=True),
-            valid=loader(split.valid, train=False),
-            sealed=loader(split.test, train=False) if split.test else None,
-            path=Path(where),
-        )
+        return make_loaders(rows, split, codec, target, path=where, tfms=tfms, **options)
 
     def summary(self, source: Any, **options: Unpack[LoaderOptions]) -> None:
         """Step one training row through every stage and print what each made of it.

@@ -14,6 +14,8 @@ from typing import Any
 
 from redstart.data.dataset import ItemDataset, TableDataset
 from redstart.data.loaders import DataLoaders
+from redstart.data.table import Table
+from redstart.data.target import labels_at
 from redstart.errors import DataError, problem
 from redstart.home import home
 from redstart.show.progress import track
@@ -88,7 +90,8 @@ def check(dls: DataLoaders) -> tuple[DataLoaders, CheckReport]:
     """
     known = _Known(dls)
     bad: list[BadItem] = []
-    for part, rows in dls.parts().items():
+    tables = isinstance(dls.source.inputs, Table)  # read as a whole when they were encoded
+    for part, rows in {} if tables else dls.parts().items():
         loader = {"train": dls.train, "valid": dls.valid, "test": dls.sealed}[part]
         todo = [i for i, row in enumerate(rows) if not known.has(row)]
         for position, reason in track(_read(loader, todo), len(todo), f"Reading {part} rows"):
@@ -101,7 +104,7 @@ def check(dls: DataLoaders) -> tuple[DataLoaders, CheckReport]:
     clean = dls.without(b.index for b in bad) if bad else dls
     _refuse_empty(dls, clean, bad)
     findings = tuple(_findings(clean))
-    total = sum(map(len, dls.parts().values()))
+    total = sum(dls.sizes().values())
     return clean, CheckReport(total, known.found, tuple(bad), findings)
 
 
@@ -123,9 +126,9 @@ def _read(loader: Any, positions: Sequence[int]) -> Iterator[tuple[int, str | No
 
 
 def _refuse_empty(before: DataLoaders, after: DataLoaders, bad: Sequence[BadItem]) -> None:
-    left = after.parts()
+    left = after.sizes()
     for part in ("train", "valid"):
-        if part in before.parts() and part not in left:
+        if part in before.sizes() and part not in left:
             here = [b for b in bad if b.part == part]
             raise DataError(
                 problem(
@@ -140,7 +143,7 @@ def _findings(dls: DataLoaders) -> list[str]:
     raws, parts = dls.source.raws, dls.parts()
     if raws is None:
         return []
-    train, valid = ([raws[row] for row in parts.get(name, ())] for name in ("train", "valid"))
+    train, valid = (labels_at(raws, parts.get(name, ())) for name in ("train", "valid"))
     return dls.target.findings(train, valid)
 
 

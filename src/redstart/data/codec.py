@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import torch
 
@@ -14,6 +14,9 @@ from redstart.config import Configured
 from redstart.data.batch import Encoded, stack
 from redstart.errors import ConfigError, problem
 from redstart.show.view import View
+
+if TYPE_CHECKING:
+    from redstart.data.vocab import Vocab
 
 __all__ = ["Codec", "file_identity"]
 
@@ -72,6 +75,15 @@ class Codec(Configured, ABC, Generic[Raw]):
     def encode_table(self, items: Sequence[Any]) -> Encoded | None:
         """Encode all rows at once into ``(N, ...)`` tensors, or ``None`` to go row by row."""
         return None
+
+    def listed(self, items: Any) -> Sequence[Any]:
+        """List new items that a user hands over; a lone path is one item."""
+        return [items] if isinstance(items, str | os.PathLike) else list(items)
+
+    @property
+    def classes(self) -> Mapping[str, Vocab]:
+        """Names of the categories of each column that has some, by column."""
+        return {}
 
     def collate(self, rows: Sequence[Encoded]) -> Encoded:
         """Stack; override to pad."""

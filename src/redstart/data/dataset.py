@@ -13,11 +13,12 @@ from torch import Tensor
 from redstart.data.batch import Batch, Encoded
 from redstart.data.cache import RowCache
 from redstart.data.codec import Codec
-from redstart.data.target import Target
+from redstart.data.frame import Row
+from redstart.data.target import Labels, Target, labels_at
 from redstart.errors import ConfigError, DataError, problem
 from redstart.rng import generator
 
-__all__ = ["Dataset", "ItemDataset", "Source", "TableDataset", "collate_inputs"]
+__all__ = ["Dataset", "ItemDataset", "Source", "TableDataset", "collate_inputs", "dataset_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +33,13 @@ class Source:
 
     items: Sequence[Any]
     inputs: Sequence[Any]
-    raws: Sequence[Any] | None
+    raws: Labels | None
 
     def name(self, row: int) -> str:
         """What a person calls the row: its file if it has one, else the item itself."""
         read = self.inputs[row]
+        if isinstance(read, Row):
+            return f"row {row}"
         return str(read if isinstance(read, str | os.PathLike) else self.items[row])
 
     def __repr__(self) -> str:
@@ -267,6 +270,8 @@ def _encode_labels(source: Source, rows: Sequence[int], target: Target[Any, Any]
     """Encoded targets of some rows, ``(N, ...)`` each; ``None`` where there are none."""
     if source.raws is None or not rows:
         return None
+    if (whole := target.encode_table(labels_at(source.raws, rows))) is not None:
+        return whole
     return target.collate([_encode_label(source, row, target) for row in rows])
 
 
@@ -285,10 +290,13 @@ class TableDataset:
     Attributes:
         source: Where the rows came from.
         index: Row numbers in ``source``, ``(N,)`` int64.
-        columns: Encoded inputs, ``(N, ...)`` each, on the device they are wanted on.
-        labels: Encoded targets, likewise; ``None`` for new items.
+        columns: Encoded inputs, ``(M, ...)`` each, on the device they are wanted on.
+        labels: Encoded targets of the rows of ``index``, ``(N, ...)`` each, on the same
+            device; ``None`` for new items.
         codec: Draws a row.
         target: Decodes and draws a target.
+        places: Where in ``columns`` the rows of ``index`` are, ``(N,)`` int64, if the parts
+            of a split share them; ``None`` if ``columns`` holds just these rows, in order.
     """
 
     source: Source
@@ -297,6 +305,7 @@ class TableDataset:
     labels: Encoded | None
     codec: Codec[Any]
     target: Target[Any, Any]
+    places: Tensor | None = None
 
     @classmethod
     def of(
@@ -321,16 +330,8 @@ class TableDataset:
             DataError: If a target cannot be encoded; names the item.
         """
         index = torch.tensor(rows, dtype=torch.int64)
-        device = columns[0].device
-        labels = _encode_labels(source, rows, target)
-        return cls(
-            source,
-            index,
-            tuple(t[index.to(device)] for t in columns),
-            labels and tuple(t.to(device) for t in labels),
-            codec,
-            target,
-        )
+        labels = _on(columns[0].device, _encode_labels(source, rows, target))
+        return cls(source, index, columns, labels, codec, target, index)
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -356,9 +357,7 @@ class TableDataset:
     def with_target(self, target: Target[Any, Any]) -> TableDataset:
         """The same rows with another target."""
         labels = _encode_labels(self.source, self.rows, target)
-        device = self.columns[0].device
-        labels = labels and tuple(t.to(device) for t in labels)
-        return replace(self, target=target, labels=labels)
+        return replace(self, target=target, labels=_on(self.columns[0].device, labels))
 
     def __len__(self) -> int:
         return self.index.numel()
@@ -368,7 +367,8 @@ class TableDataset:
 
     def x(self, position: int) -> Encoded:
         """One row: what ``codec.view`` takes."""
-        return tuple(t[position].cpu() for t in self.columns)
+        place = position if self.places is None else int(self.places[position])
+        return tuple(t[place].cpu() for t in self.columns)
 
     def y(self, position: int) -> Encoded | None:
         """One row's target; ``None`` if there is none."""
@@ -378,9 +378,11 @@ class TableDataset:
         """Some of the rows, in the order given."""
         where = torch.tensor(positions, dtype=torch.int64)
         there = where.to(self.columns[0].device)
-        columns = tuple(t[there] for t in self.columns)
         labels = self.labels and tuple(t[there] for t in self.labels)
-        return replace(self, index=self.index[where], columns=columns, labels=labels)
+        if self.places is None:
+            columns = tuple(t[there] for t in self.columns)
+            return replace(self, index=self.index[where], columns=columns, labels=labels)
+        return replace(self, index=self.index[where], labels=labels, places=self.places[where])
 
     def inputs(self, positions: Sequence[int], *, seed: int, epoch: int) -> None:
         """Nothing: ``collate`` slices whole batches."""
@@ -389,7 +391,39 @@ class TableDataset:
         self, positions: Sequence[int], parts: Sequence[None], seed: int, epoch: int
     ) -> Batch:
         """Slice one batch."""
-        where = torch.as_tensor(positions)
-        there = where.to(self.columns[0].device)
+        return self.at(torch.as_tensor(positions, dtype=torch.int64))
+
+    def at(self, where: Tensor) -> Batch:
+        """The rows at positions ``(B,)`` int64 as one batch."""
+        device = self.columns[0].device
+        there = where.to(device)
+        places = there if self.places is None else self.places[where].to(device)
         y = None if self.labels is None else tuple(t[there] for t in self.labels)
-        return Batch(index=self.index[where], x=tuple(t[there] for t in self.columns), y=y)
+        return Batch(index=self.index[where], x=tuple(t[places] for t in self.columns), y=y)
+
+
+def dataset_of(
+    source: Source,
+    rows: Sequence[int],
+    codec: Codec[Any],
+    target: Target[Any, Any],
+    device: torch.device,
+) -> ItemDataset | TableDataset:
+    """Make a data set that is read as validation rows are: of tensors where the codec makes them.
+
+    Args:
+        source: All rows.
+        rows: Row numbers of the data set.
+        codec: Reads the inputs.
+        target: Encodes the labels, if there are any.
+        device: Where the columns of a table go.
+    """
+    columns = codec.encode_table(source.inputs)
+    if columns is None:
+        return ItemDataset.of(source, tuple(rows), codec, target)
+    moved = tuple(t.to(device) for t in columns)
+    return TableDataset.of(source, tuple(rows), codec, target, columns=moved)
+
+
+def _on(device: torch.device, labels: Encoded | None) -> Encoded | None:
+    return labels and tuple(t.to(device) for t in labels)

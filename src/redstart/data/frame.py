@@ -21,7 +21,7 @@ from redstart.errors import DataError, problem
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["Row", "is_frame", "is_missing", "read_csv", "rows_of"]
+__all__ = ["Row", "check_names", "is_frame", "is_missing", "read_csv", "rows_of"]
 
 _COMPRESSED = {
     b"\x1f\x8b": gzip.decompress,
@@ -123,7 +123,7 @@ def rows_of(frame: Any) -> list[Row]:
             )
         )
     names = list(getattr(frame, "column_names", None) or frame.columns)
-    _check_names(names, "the table")
+    check_names(names, "the table")
     places = {name: place for place, name in enumerate(names)}
     table = nw.from_native(frame, eager_only=True)
     return [Row(places, tuple(values)) for values in table.iter_rows()]
@@ -247,7 +247,7 @@ def _check_table(file: Path, text: str, delimiter: str) -> None:
     end = count = 0
     try:
         end, header = next(records)
-        _check_names([name for name in header if name], repr(str(file)))
+        check_names([name for name in header if name], repr(str(file)))
         for count, (end, record) in enumerate(records, 1):  # noqa: B007
             if len(record) != len(header):
                 raise _broken(
@@ -267,7 +267,16 @@ def _check_table(file: Path, text: str, delimiter: str) -> None:
         raise _broken(file, f"a header ({', '.join(header)}) and no rows", "Add the rows.")
 
 
-def _check_names(names: list[Any], where: str) -> None:
+def check_names(names: list[Any], where: str) -> None:
+    """Refuse columns of one name.
+
+    Args:
+        names: Of the columns.
+        where: Said in the message.
+
+    Raises:
+        DataError: If a name occurs twice.
+    """
     if twice := [str(name) for name, count in Counter(names).items() if count > 1]:
         raise DataError(
             problem(

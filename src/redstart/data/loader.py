@@ -8,13 +8,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol, TypedDict, get_type_hints, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from redstart.data.batch import Batch
 from redstart.data.codec import Codec
-from redstart.data.dataset import Dataset, Source
+from redstart.data.dataset import Dataset, Source, TableDataset
 from redstart.data.target import Target
 from redstart.errors import ConfigError, problem
 from redstart.rng import generator
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 CPU = torch.device("cpu")
+_GATHERED = 16_384  # rows of a table that are put into order at a time
 
 BatchTransform = Callable[[Batch, torch.Generator], Batch]
 """Changes a training batch on the device; draws from the generator it is given."""
@@ -196,10 +199,16 @@ class Loader:
             prepare: Whether to end with ``codec.prepare``, as the model wants; without
                 it, ``x`` is what ``codec.view`` draws.
         """
-        wanted = self._wanted(epoch)[skip:]
-        pool = ThreadPoolExecutor(self.num_workers, "redstart-loader") if self.num_workers else None
+        pool: ThreadPoolExecutor | None = None
+        read: Iterator[Batch]
+        if isinstance(self.dataset, TableDataset):
+            read = islice(self._sliced(self.dataset, epoch), skip, None)
+        elif self.num_workers:
+            pool = ThreadPoolExecutor(self.num_workers, "redstart-loader")
+            read = self._read_ahead(pool, self._wanted(epoch)[skip:])
+        else:
+            read = self._read(self._wanted(epoch)[skip:])
         try:
-            read = self._read_ahead(pool, wanted) if pool else self._read(wanted)
             for number, batch in enumerate(read, start=skip):
                 moved = batch.to(self.device)
                 if self.tfms:
@@ -223,15 +232,31 @@ class Loader:
         """Positions in the data set, in the order of an epoch."""
         return [position for positions, _ in self._wanted(epoch) for position in positions]
 
+    def _orders(self, epoch: int) -> Iterator[tuple[int, Tensor]]:
+        """Number of every pass of an epoch, and the positions in its order, ``(N,)`` int64."""
+        n = len(self.dataset)
+        rng = generator(self.seed, epoch)
+        for number in range(epoch * self.passes, (epoch + 1) * self.passes):
+            yield number, torch.randperm(n, generator=rng) if self.shuffle else torch.arange(n)
+
     def _wanted(self, epoch: int) -> list[_Wanted]:
         """Positions in the data set of every batch of an epoch, and the number of its pass."""
-        n, bounds = len(self.dataset), self._bounds()
-        rng = generator(self.seed, epoch)
+        bounds = self._bounds()
         batches: list[_Wanted] = []
-        for number in range(epoch * self.passes, (epoch + 1) * self.passes):
-            order = torch.randperm(n, generator=rng).tolist() if self.shuffle else list(range(n))
-            batches.extend((order[start:stop], number) for start, stop in bounds)
+        for number, order in self._orders(epoch):
+            listed = order.tolist()
+            batches.extend((listed[start:stop], number) for start, stop in bounds)
         return batches
+
+    def _sliced(self, data: TableDataset, epoch: int) -> Iterator[Batch]:
+        """Batches of a table: gathered many at a time, then cut, which copies nothing."""
+        bounds = self._bounds()
+        many = max(1, _GATHERED // self.bs)
+        for _, order in self._orders(epoch):
+            for first in range(0, len(bounds), many):
+                some = bounds[first : first + many]
+                start = some[0][0]
+                yield from _cut(data.at(order[start : some[-1][1]]), start, some)
 
     def _read(self, wanted: Sequence[_Wanted]) -> Iterator[Batch]:
         data, seed = self.dataset, self.seed
@@ -261,6 +286,14 @@ class Loader:
             parts = [job.result() for job in jobs]
             submit()
             yield self.dataset.collate(positions, parts, self.seed, number)
+
+
+def _cut(rows: Batch, start: int, bounds: Sequence[tuple[int, int]]) -> Iterator[Batch]:
+    """Cut rows, the first of which is at ``start``, into batches that view them."""
+    for left, right in bounds:
+        part = slice(left - start, right - start)
+        y = None if rows.y is None else tuple(t[part] for t in rows.y)
+        yield Batch(rows.index[part], tuple(t[part] for t in rows.x), y)
 
 
 def default_workers() -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,12 @@ import torch
 
 from redstart.data.batch import Batch
 from redstart.data.codec import Codec
-from redstart.data.dataset import ItemDataset, Source
+from redstart.data.dataset import Dataset, Source, dataset_of
 from redstart.data.loader import BatchTransform, Loader, Loads
 from redstart.data.stream import StreamLoader
+from redstart.data.table import Table
 from redstart.data.target import Target
+from redstart.data.vocab import Vocab
 from redstart.errors import ConfigError, DataError, NoValidationSetError, problem
 from redstart.show.card import Card
 from redstart.show.drawing import Drawing
@@ -79,6 +80,11 @@ class DataLoaders:
     def vocab(self) -> tuple[Any, ...]:
         """Names of the classes, in the order of the model's outputs."""
         return self.target.vocabulary()
+
+    @property
+    def classes(self) -> Mapping[str, Vocab]:
+        """Names of the categories of each column of a table, by column."""
+        return self.codec.classes
 
     @property
     def c(self) -> int:
@@ -199,23 +205,22 @@ class DataLoaders:
             )
         return cards
 
-    def test_dl(self, items: Iterable[Any] | os.PathLike[str], *, bs: int | None = None) -> Loader:
+    def test_dl(self, items: Any, *, bs: int | None = None) -> Loader:
         """A loader of new, unlabelled items, read as the validation rows are.
 
         Args:
-            items: Whatever the codec reads: paths, images, rows. Or a single path.
+            items: Whatever the codec reads: paths, images, a frame. Or a single path.
             bs: Rows per batch; as for validation if left out.
 
         Raises:
             DataError: If there is no item.
         """
-        listed = [items] if isinstance(items, str | os.PathLike) else list(items)
-        if not listed:
+        listed = self.codec.listed(items)
+        if not len(listed):
             raise DataError(problem("Expected at least one item", "0 items", "Check the list."))
         template = self._of_rows()
         source = Source(items=listed, inputs=listed, raws=None)
-        rows = tuple(range(len(listed)))
-        data = ItemDataset.of(source, rows, self.codec, self.target)
+        data = dataset_of(source, range(len(listed)), self.codec, self.target, template.device)
         size = bs or getattr(self.valid, "bs", template.bs)
         return template.replace(dataset=data, bs=size, shuffle=False, tfms=(), passes=1)
 
@@ -240,29 +245,43 @@ class DataLoaders:
 
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Row numbers of ``train``, ``valid`` and ``test``."""
+        return {name: data.rows for name, data in self._datasets().items()}
+
+    def _datasets(self) -> dict[str, Dataset]:
         found = {"train": self.train, "valid": self.valid, "test": self.sealed}
         return {
-            name: loader.dataset.rows
+            name: loader.dataset
             for name, loader in found.items()
-            if isinstance(loader, Loader) and len(loader)
+            if isinstance(loader, Loader) and len(loader.dataset)
         }
+
+    def sizes(self) -> dict[str, int]:
+        """Number of rows of ``train``, ``valid`` and ``test``; empty for plain batches."""
+        return {name: len(data.index) for name, data in self._datasets().items()}
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the rows' identities and labels, and of the split."""
-        parts = self.parts()
-        if not parts:
+        datasets = self._datasets()
+        if not datasets:
             return {}
-        data, split = hashlib.sha256(), hashlib.sha256()
-        raws = self.source.raws
-        for row, item in enumerate(self.source.inputs):
+        split = hashlib.sha256()
+        for name, data in datasets.items():
+            split.update(name.encode())
+            split.update(data.index.sort().values.numpy().tobytes())
+        return {"data": self._content_digest(), "split": split.hexdigest()}
+
+    def _content_digest(self) -> str:
+        raws, inputs = self.source.raws, self.source.inputs
+        if isinstance(inputs, Table):
+            return inputs.digest()
+        found = hashlib.sha256()
+        for row, item in enumerate(inputs):
             label = "" if raws is None else raws[row]
-            data.update(f"{self.codec.identity(item) or _content(item)}\0{label}\n".encode())
-        for name, rows in parts.items():
-            split.update(f"{name}:{','.join(map(str, sorted(rows)))}\n".encode())
-        return {"data": data.hexdigest(), "split": split.hexdigest()}
+            found.update(f"{self.codec.identity(item) or _content(item)}\0{label}\n".encode())
+        return found.hexdigest()
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {len(rows)}" for name, rows in self.parts().items())
+        sizes = ", ".join(f"{name} {n}" for name, n in self.sizes().items())
         return f"DataLoaders({self.codec.kind} -> {self.target.kind}; {sizes or 'plain batches'})"
 
     def _map(self, change: Any) -> DataLoaders:

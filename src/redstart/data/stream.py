@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from redstart.data.batch import Batch, Encoded
 from redstart.data.codec import Codec
 from redstart.data.loader import CPU
-from redstart.data.target import Prediction, Reduction, Target
+from redstart.data.target import Labels, Prediction, Reduction, Target
 from redstart.errors import ConfigError, DataError, problem
 from redstart.show.view import Caption, LineView
 
@@ -62,7 +62,7 @@ class TensorTarget(Target[Tensor, Any]):
             )
         )
 
-    def fit(self, train: Sequence[Tensor], rest: Sequence[Tensor] = ()) -> TensorTarget:
+    def fit(self, train: Labels, rest: Labels = ()) -> TensorTarget:
         """Learn nothing."""
         return self
 

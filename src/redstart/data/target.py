@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from redstart.config import Configured
@@ -15,11 +17,13 @@ from redstart.data.batch import Encoded, stack
 from redstart.metrics.metric import Metric
 from redstart.show.view import Mark
 
-__all__ = ["Prediction", "Reduction", "Target"]
+__all__ = ["Labels", "Prediction", "Reduction", "Target", "labels_at"]
 
 Raw = TypeVar("Raw")
 Out = TypeVar("Out")
 Reduction = Literal["mean", "none"]
+Labels = Sequence[Any] | NDArray[Any]
+"""Raw targets: one per row, or an array whose first axis is the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Target(Configured, ABC, Generic[Raw, Out]):
         """How many numbers per row (per pixel, for masks) the model must output."""
 
     @abstractmethod
-    def fit(self, train: Sequence[Raw], rest: Sequence[Raw] = ()) -> Self:
+    def fit(self, train: Labels, rest: Labels = ()) -> Self:
         """Return a copy that has learnt its vocabulary or scale.
 
         Args:
@@ -68,6 +72,17 @@ class Target(Configured, ABC, Generic[Raw, Out]):
     @abstractmethod
     def encode(self, raw: Raw) -> Encoded:
         """Turn a raw target into tensors, without the batch dimension."""
+
+    def encode_table(self, raws: Labels) -> Encoded | None:
+        """Encode all rows at once into ``(N, ...)`` tensors, or ``None`` to go row by row.
+
+        Args:
+            raws: Raw targets of the rows.
+
+        Raises:
+            DataError: If one cannot be encoded; names its position.
+        """
+        return None
 
     def encode_train(self, raw: Raw, rng: torch.Generator) -> Encoded:
         """Encode a training row whose codec draws; ``rng`` equals the codec's own."""
@@ -106,10 +121,18 @@ class Target(Configured, ABC, Generic[Raw, Out]):
         """What to report when the user names no metric."""
         return ()
 
-    def findings(self, train: Sequence[Raw], valid: Sequence[Raw]) -> list[str]:
+    def findings(self, train: Labels, valid: Labels) -> list[str]:
         """Say what about the labels of the two parts a person should know before training."""
         return []
 
     def vocabulary(self) -> tuple[Any, ...]:
         """Names of the outputs, where they have names."""
         return ()
+
+
+def labels_at(raws: Labels, rows: Sequence[int] | NDArray[np.intp]) -> Labels:
+    """Raw targets of some rows, in the order given."""
+    if isinstance(raws, np.ndarray):
+        found: NDArray[Any] = raws[np.asarray(rows, dtype=np.intp)]
+        return found
+    return [raws[int(row)] for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from redstart.show.view import Mark, View
+from redstart.show.view import Mark, Number, View
 
 __all__ = ["Card"]
 
@@ -33,7 +33,7 @@ class Card:
 
     @property
     def correct(self) -> bool | None:
-        """Whether prediction and truth are the same; ``None`` if either is missing."""
-        if self.truth is None or self.pred is None:
+        """Whether prediction and truth are the same; ``None`` if one is missing, or for numbers."""
+        if self.truth is None or self.pred is None or isinstance(self.truth, Number):
             return None
         return self.truth == self.pred

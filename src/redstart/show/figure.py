@@ -169,12 +169,13 @@ def _answer(card: Card, width: float) -> list[_Line]:
     truth = card.truth.text if card.truth is not None else ""
     if not pred:  # the picture tells
         return []
-    # Marks that are said in words are compared; what is drawn is neither right nor wrong.
+    # Marks that are said in words are compared; numbers and what is drawn are neither
+    # right nor wrong.
     correct = card.correct if truth else None
     sign, color = {True: ("✓ ", RIGHT), False: ("✗ ", WRONG), None: ("", DARK)}[correct]
     said = wrap(sign + pred, width, 10, lines=2, bold=True)
     lines = [_Line(text, 10, color, bold=True) for text in said]
-    if correct is False:
+    if truth and not correct:
         lines += [_Line(text, 9, DARK) for text in wrap(f"is {truth}", width, 9, lines=2)]
     return lines
 

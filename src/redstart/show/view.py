@@ -11,9 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from redstart.show.lettering import wrap
+from redstart.show.lettering import one_line, shorten, wrap
 
-__all__ = ["Caption", "ImageView", "LineView", "Mark", "TextView", "View"]
+__all__ = ["Caption", "ImageView", "LineView", "Mark", "Number", "RowView", "TextView", "View"]
 
 
 @runtime_checkable
@@ -123,3 +123,49 @@ class Caption:
     def html(self) -> str:
         """Return the escaped text."""
         return html.escape(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A target that is a number, which is near or far and not right or wrong."""
+
+    text: str
+
+    def draw(self, ax: Any, color: str) -> None:
+        """Draw nothing: the words go to the card's caption."""
+
+    def html(self) -> str:
+        """Return the escaped text."""
+        return html.escape(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """A row of a table: what each column says, as text."""
+
+    cells: tuple[tuple[str, str], ...]
+
+    def draw(self, ax: Any) -> None:
+        """List name and value of as many columns as fit, and hide the axes."""
+        ax.set_axis_off()
+        size, leading = 7.5, 1.35
+        box, points = ax.get_window_extent(), 72 / ax.get_figure().dpi
+        lines = max(1, int(box.height * points / (size * leading)))
+        shown = self.cells if len(self.cells) <= lines else self.cells[: lines - 1]
+        half = box.width * points / 2 - 4
+        look = {"size": size, "va": "top", "transform": ax.transAxes, "parse_math": False}
+        step = size * leading / (box.height * points)
+        for i, (name, value) in enumerate(shown):
+            ax.text(0.0, 1 - i * step, shorten(one_line(name), half, size), alpha=0.6, **look)
+            ax.text(1.0, 1 - i * step, shorten(one_line(value), half, size), ha="right", **look)
+        if len(shown) < len(self.cells):
+            more = f"and {len(self.cells) - len(shown)} more columns"
+            ax.text(0.0, 1 - len(shown) * step, more, alpha=0.6, **look)
+
+    def html(self) -> str:
+        """Return a table of two columns."""
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+            for name, value in self.cells
+        )
+        return f"<table>{rows}</table>"

@@ -9,17 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from redstart.data.batch import Encoded
 from redstart.data.frame import is_missing
-from redstart.data.target import Prediction, Reduction, Target
+from redstart.data.target import Labels, Prediction, Reduction, Target
 from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.make import as_metric
 from redstart.metrics.metric import Metric
 from redstart.show.view import Caption
+from redstart.targets.scoring import per_member, reduced
 
 __all__ = ["CategoryBlock", "CategoryTarget"]
 
@@ -75,25 +78,26 @@ class CategoryTarget(Target[Label, Tensor]):
         """The labels."""
         return self.vocab
 
-    def fit(self, train: Sequence[Any], rest: Sequence[Any] = ()) -> CategoryTarget:
+    def fit(self, train: Labels, rest: Labels = ()) -> CategoryTarget:
         """Learn the sorted set of labels unless one was given, and balanced weights if asked.
 
         Raises:
             DataError: If there are fewer than two labels, or one is missing (NaN, ``None``).
         """
-        labels = [_plain(label) for label in (*train, *rest)]
-        vocab = self.vocab or tuple(sorted(set(labels), key=lambda v: (str(type(v)), v)))
+        counts = _tally(train)
+        labels = counts | _tally(rest)
+        vocab = self.vocab or tuple(sorted(labels, key=lambda v: (str(type(v)), v)))
         if len(vocab) < 2:
+            rows = len(train) + len(rest)
             raise DataError(
                 problem(
                     "Expected at least two classes to tell apart",
-                    f"only {vocab[0]!r} in {len(labels)} rows" if vocab else "no label",
+                    f"only {vocab[0]!r} in {rows} rows" if vocab else "no label",
                     "Check how labels are made (folder names, pattern, column).",
                 )
             )
         if self.class_weights != "balanced":
             return replace(self, vocab=vocab)
-        counts = Counter(labels[: len(train)])
         # n / (k * n_c), as scikit-learn's "balanced": the mean over training rows is 1.
         seen = sum(1 for v in vocab if counts[v])
         weights = tuple(len(train) / (seen * counts[v]) if counts[v] else 1.0 for v in vocab)
@@ -116,16 +120,27 @@ class CategoryTarget(Target[Label, Tensor]):
             )
         return (torch.tensor(self._positions[label]),)
 
+    def encode_table(self, raws: Labels) -> Encoded | None:
+        """Encode an array of labels at once, int64 ``(N,)``; lists go row by row."""
+        if not isinstance(raws, np.ndarray):
+            return None
+        codes, values = _factorized(raws)
+        found = np.array([int(self.encode(v)[0]) for v in values] or [0], dtype=np.int64)
+        return (torch.from_numpy(found[codes]),)
+
     def loss(self, out: Tensor, y: Encoded, *, reduction: Reduction = "mean") -> Tensor:
-        """Cross-entropy of scores ``out (B, n_out)`` against labels ``(B,)``."""
-        if not self.class_weights:
+        """Cross-entropy of scores ``(B, n_out)`` or ``(B, k, n_out)`` against labels ``(B,)``."""
+        if not self.class_weights and out.ndim == 2 and len(y) == 1:
             return F.cross_entropy(
                 out, y[0], reduction=reduction, label_smoothing=self.label_smoothing
             )
-        losses = F.cross_entropy(out, y[0], reduction="none", label_smoothing=self.label_smoothing)
-        if not isinstance(self.class_weights, str):
-            losses = losses * losses.new_tensor(self.class_weights)[y[0]]
-        return losses.mean() if reduction == "mean" else losses
+        return reduced(per_member(out, y[0], self._losses), y, reduction)
+
+    def _losses(self, out: Tensor, y: Tensor) -> Tensor:
+        losses = F.cross_entropy(out, y, reduction="none", label_smoothing=self.label_smoothing)
+        if self.class_weights and not isinstance(self.class_weights, str):
+            losses = losses * losses.new_tensor(self.class_weights)[y]
+        return losses
 
     def activate(self, out: Tensor) -> Tensor:
         """Probabilities ``(B, n_out)``, by softmax."""
@@ -146,9 +161,9 @@ class CategoryTarget(Target[Label, Tensor]):
         """Accuracy."""
         return (as_metric("accuracy"),)
 
-    def findings(self, train: Sequence[Any], valid: Sequence[Any]) -> list[str]:
+    def findings(self, train: Labels, valid: Labels) -> list[str]:
         """Name the classes that one of the parts lacks."""
-        parts = {"train": Counter(map(_plain, train)), "valid": Counter(map(_plain, valid))}
+        parts = {"train": _tally(train), "valid": _tally(valid)}
         told = {
             "train": "the model cannot learn",
             "valid": "nothing measures",
@@ -178,6 +193,25 @@ def CategoryBlock(  # noqa: N802 - a block is named like a class in the course's
     """
     weights = class_weights if isinstance(class_weights, str) else tuple(class_weights)
     return CategoryTarget(tuple(map(_plain, vocab)), label_smoothing, weights)
+
+
+def _tally(labels: Labels) -> Counter[Label]:
+    """How often each label occurs."""
+    if not isinstance(labels, np.ndarray):
+        return Counter(map(_plain, labels))
+    codes, values = _factorized(labels)
+    counts = np.bincount(codes, minlength=len(values)).tolist()
+    return Counter(dict(zip(map(_plain, values), counts, strict=True)))
+
+
+def _factorized(labels: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """Different labels of an array, missing ones included, and which of them each row has."""
+    import pandas as pd
+
+    if labels.ndim != 1:
+        return np.zeros(len(labels), dtype=np.intp), [_plain(row.tolist()) for row in labels[:1]]
+    codes, values = pd.factorize(labels, use_na_sentinel=False)
+    return codes, list(values)
 
 
 def _plain(label: Any) -> Label:

@@ -76,7 +76,7 @@ def train_head(learn: Learner, epochs: int, lr: float, **fit: Any) -> Recorder:
         **fit: ``wd`` and ``cbs``, as for ``fit``.
     """
     parts = split_frozen(learn.model)
-    if parts is None or not learn.dls.parts():
+    if parts is None or not learn.dls.sizes():
         return learn.fit_one_cycle(epochs, slice(lr), pct_start=0.99, **fit)
     frozen, rest = parts
     learn.engine.place(learn.model, learn.dls.device)

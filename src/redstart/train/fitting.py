@@ -97,7 +97,7 @@ def choose_engine(learn: Learner) -> Engine:
 
 def check_once(learn: Learner) -> DataLoaders:
     """Read every row, unless that was done, and leave out the unreadable."""
-    if not learn.checked and learn.dls.parts():
+    if not learn.checked and learn.dls.sizes():
         learn.dls, report = check(learn.dls)
         if not report.ok:
             log.warning("%s", report)
@@ -198,7 +198,7 @@ def _settings(learn: Learner, plan: Plan, run: Run) -> dict[str, JSON]:
         "metrics": [m.name for m in run.metrics],
         "on_frozen_features": plan.model is not None,
         "callbacks": [type(cb).__name__ for cb in (*learn.cbs, *plan.cbs)],
-        "rows": {part: len(rows) for part, rows in learn.dls.parts().items()},
+        "rows": learn.dls.sizes(),
         "digests": learn.dls.digests(),
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -36,10 +36,9 @@ __all__ = ["Learner"]
 log = logging.getLogger("redstart")
 
 
-@final
 @dataclass(eq=False, repr=False)
 class Learner:
-    """Loaders and a model, and what can be done with them.
+    """Loaders and a model, and what can be done with them; a domain may add verbs to it.
 
     Attributes:
         dls: The loaders. Rows that cannot be read leave them before training.

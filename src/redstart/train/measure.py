@@ -190,4 +190,4 @@ def _sealed_rows(dls: DataLoaders, dl: Any) -> int:
         return dl.n_rows if dl is dls.sealed else 0
     if dl.source is not dls.source:
         return 0
-    return len(set(dls.parts()["test"]).intersection(dl.dataset.index.tolist()))
+    return int(torch.isin(dl.dataset.index, dls.sealed.dataset.index).sum())

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from torch import nn
 
 from redstart.data.loaders import DataLoaders
+from redstart.data.target import labels_at
 from redstart.domain import ModelRecipe
 from redstart.errors import ConfigError, problem
 from redstart.nn.init import body_and_head
@@ -130,4 +131,4 @@ def _with_loss_options(dls: DataLoaders, options: dict[str, Any]) -> DataLoaders
     assert raws is not None  # noqa: S101 - loaders of a learner have labels
     kept = weights if isinstance(weights, str) else tuple(weights)
     changed = replace(target, label_smoothing=smoothing, class_weights=kept)
-    return dls.with_target(changed.fit([raws[row] for row in dls.parts()["train"]]))
+    return dls.with_target(changed.fit(labels_at(raws, dls.parts()["train"])))

@@ -1,0 +1,89 @@
+"""From rows, a split, a codec and a target to loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from typing_extensions import Unpack
+
+from redstart.data.cache import RowCache, default_cache_bytes
+from redstart.data.codec import Codec
+from redstart.data.dataset import Dataset, ItemDataset, Source, TableDataset
+from redstart.data.loader import (
+    BatchTransform,
+    Loader,
+    LoaderOptions,
+    check_options,
+    default_workers,
+)
+from redstart.data.loaders import DataLoaders, best_device
+from redstart.data.split import Split
+from redstart.data.target import Target
+
+__all__ = ["make_loaders"]
+
+
+def make_loaders(
+    source: Source,
+    split: Split,
+    codec: Codec[Any],
+    target: Target[Any, Any],
+    *,
+    path: str | Path = ".",
+    tfms: Sequence[BatchTransform] = (),
+    weights: Tensor | None = None,
+    **options: Unpack[LoaderOptions],
+) -> DataLoaders:
+    """Make loaders of rows that are listed, split and labelled.
+
+    Args:
+        source: All rows.
+        split: Which row goes where.
+        codec: Fitted.
+        target: Fitted.
+        path: Where the data lies.
+        tfms: Augmentation of training batches.
+        weights: How much each row of a table counts in the training loss, ``(M,)`` floats
+            for the rows of ``source``. Figures for people count every row alike.
+        **options: See ``LoaderOptions``.
+
+    Raises:
+        DataError: If an input or a label cannot be encoded.
+    """
+    check_options(options, LoaderOptions)
+    bs = options.get("bs", 64)
+    device = torch.device(options.get("device") or best_device())
+    cache = RowCache(options.get("cache_bytes", default_cache_bytes()))
+    table = codec.encode_table(source.inputs)
+    columns = table and tuple(t.to(device) for t in table)
+
+    def dataset(rows: tuple[int, ...], *, train: bool) -> Dataset:
+        if columns is None:
+            return ItemDataset.of(source, rows, codec, target, training=train, cache=cache)
+        data = TableDataset.of(source, rows, codec, target, columns=columns)
+        if weights is None or not train or data.labels is None:
+            return data
+        return replace(data, labels=(*data.labels, weights[data.index].to(device)))
+
+    def loader(rows: tuple[int, ...], *, train: bool) -> Loader:
+        return Loader(
+            dataset=dataset(rows, train=train),
+            bs=bs if train else options.get("val_bs", bs),
+            shuffle=train,
+            num_workers=options.get("num_workers", default_workers()),
+            device=device,
+            seed=options.get("seed", 42),
+            tfms=tuple(tfms) if train else (),
+        )
+
+    return DataLoaders(
+        train=loader(split.train, train=True),
+        valid=loader(split.valid, train=False),
+        sealed=loader(split.test, train=False) if split.test else None,
+        path=Path(path),
+    )
