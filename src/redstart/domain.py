@@ -43,12 +43,14 @@ class Domain:
         builders: From JSON arguments to a model with random weights.
         example: Makes a tiny synthetic data set in a folder and returns loaders of it with
             a recipe; it trains in seconds.
+        bundle: The class of its bundles, where these can do more than predict.
     """
 
     name: str
     kinds: Mapping[str, type[Any]]
     builders: Mapping[str, Callable[..., nn.Module]]
     example: Callable[[Path], tuple[DataLoaders, ModelRecipe]]
+    bundle: type[Any] | None = None
 
     def build(self, recipe: ModelRecipe, *, seed: int = 0) -> nn.Module:
         """Build the model a recipe describes, initialised from ``seed`` alone.

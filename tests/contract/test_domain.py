@@ -15,6 +15,7 @@ import torch
 
 from redstart.bundle.bundle import load_learner
 from redstart.config import from_config
+from redstart.data.frame import Row
 from redstart.data.loader import Loader
 from redstart.domain import Domain, domain_names, find_domain
 from redstart.interpret.interpretation import Interpretation
@@ -55,7 +56,8 @@ def test_a_bundle_predicts_bit_for_bit_alike(make: Make, tmp_path: Path) -> None
     with zipfile.ZipFile(moved) as archive:
         assert sorted(archive.namelist()) == ["bundle.json", "weights.safetensors"]
         assert b"\x80\x04" not in archive.read("bundle.json")
-    assert bundle.facts["metrics"].keys() == {"train_loss", "valid_loss", "accuracy"}
+    own = {metric.name for metric in learn.dls.target.metrics()}
+    assert own and bundle.facts["metrics"].keys() == {"train_loss", "valid_loss"} | own
 
 
 def test_a_bundle_opens_in_another_process_without_training_code(
@@ -64,9 +66,11 @@ def test_a_bundle_opens_in_another_process_without_training_code(
     learn = make()
     file = learn.export(tmp_path / "one.redstart")
     item = learn.dls.source.inputs[0]
+    said = json.dumps(dict(item) if isinstance(item, Row) else str(item))
     code = (
         "import sys, json; from redstart import load_learner\n"
-        f"probs = load_learner({str(file)!r}, device='cpu').predict({str(item)!r}).probs\n"
+        f"item = json.loads({said!r})\n"
+        f"probs = load_learner({str(file)!r}, device='cpu').predict(item).probs\n"
         "assert not [m for m in sys.modules if m.startswith('redstart.train')]\n"
         "print(json.dumps(probs.tolist()))"
     )
@@ -122,6 +126,25 @@ def test_skipping_batches_gives_the_rest_of_the_epoch(make: Make) -> None:
     for a, b in zip(whole[2:], train.batches(epoch=1, skip=2), strict=True):
         assert torch.equal(a.index, b.index)
         assert all(torch.equal(s, t) for s, t in zip(a.x, b.x, strict=True))
+
+
+def test_items_are_predicted_together_as_one_by_one(make: Make) -> None:
+    learn = make()
+    items = learn.dls.source.inputs[:9]
+    together = learn.bundle().get_preds(items, bs=4)
+    for one, item in zip(together, list(items), strict=True):
+        assert torch.allclose(one.probs, learn.predict(item).probs, atol=1e-5)
+    assert learn.bundle().get_preds(items[:0]) == []
+
+
+def test_new_items_are_encoded_as_those_of_the_loaders(make: Make) -> None:
+    dls = make().dls
+    data = dls.valid.dataset
+    fresh = dls.test_dl([dls.source.inputs[row] for row in data.rows]).dataset
+    assert len(fresh) == len(data) and fresh.y(0) is None
+    for position in range(len(data)):
+        for a, b in zip(data.x(position), fresh.x(position), strict=True):
+            assert torch.equal(a, b)
 
 
 def test_codec_and_target_survive_json(make: Make, domain: Domain) -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import redstart
+from redstart.domain import domain_names
 
 HERE = Path(__file__).parent
 
@@ -24,8 +25,12 @@ def public_api() -> str:
 
 
 def star_import() -> str:
-    """What ``from redstart.vision.all import *`` gives."""
-    return "\n".join(sorted(import_module("redstart.vision.all").__all__)) + "\n"
+    """What ``from redstart.DOMAIN.all import *`` gives, by domain."""
+    lines = []
+    for domain in domain_names():
+        names = import_module(f"redstart.{domain}.all").__all__
+        lines += [f"{domain}: {name}" for name in sorted(names)]
+    return "\n".join(lines) + "\n"
 
 
 def cli_options() -> str:

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from redstart.domain import domain_names
+
 HEAVY = {
     "IPython",
     "huggingface_hub",
@@ -34,7 +36,10 @@ def loaded(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("module", ["redstart", "redstart.vision", "redstart.cli.main"])
+DOORS = ["redstart", "redstart.cli.main", *(f"redstart.{name}" for name in domain_names())]
+
+
+@pytest.mark.parametrize("module", DOORS)
 def test_doors_load_nothing_heavy(module: str) -> None:
     assert loaded(f"import {module}") & HEAVY == set()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from surface import FILES
 
-import redstart.vision
+from redstart.domain import domain_names
 
 HERE = Path(__file__).parent
 
@@ -18,14 +19,16 @@ def test_the_surface_is_as_written_down(name: str) -> None:
     assert FILES[name]() == (HERE / name).read_text("utf-8")
 
 
-def test_the_lazy_door_and_the_star_import_lead_to_the_same() -> None:
-    from redstart.vision import all as everything
-
-    assert sorted(redstart.vision.HOMES) == sorted(everything.__all__)
+@pytest.mark.parametrize("domain", domain_names())
+def test_the_lazy_door_and_the_star_import_lead_to_the_same(domain: str) -> None:
+    door = import_module(f"redstart.{domain}")
+    everything = import_module(f"redstart.{domain}.all")
+    assert sorted(door.HOMES) == sorted(everything.__all__)
     for name in everything.__all__:
-        assert getattr(redstart.vision, name) is getattr(everything, name), name
+        assert getattr(door, name) is getattr(everything, name), name
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+@pytest.mark.parametrize("domain", domain_names())
+def test_an_unknown_name_is_an_attribute_error(domain: str) -> None:
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
-        redstart.vision.nope  # noqa: B018
+        import_module(f"redstart.{domain}").nope  # noqa: B018

@@ -177,7 +177,8 @@ def load_learner(
             )
         ) from error
     built.to(device or best_device()).eval()
-    return Bundle(codec, target, recipe, built, head["facts"])
+    opened: Bundle = (domain.bundle or Bundle)(codec, target, recipe, built, head["facts"])
+    return opened
 
 
 def versions() -> dict[str, str]:

@@ -18,9 +18,9 @@ import typer
 from redstart import __version__
 from redstart.cli.info import info
 from redstart.cli.predict import predict
-from redstart.errors import RedstartError
+from redstart.errors import ConfigError, RedstartError, problem
 
-__all__ = ["domain_verbs", "main", "make_app"]
+__all__ = ["domain_demos", "domain_verbs", "main", "make_app"]
 
 DomainVerbs = Mapping[str, Mapping[str, Callable[..., None]]]
 """By verb, then by domain: the function whose parameters are the options."""
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     # A process of ours may choose: on a CPU, large pages halve what large batches cost.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    # Threads that spin while they wait made small models ten times slower beside other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(format="redstart: %(message)s", level=logging.WARNING)
     verbs = domain_verbs()
     app = make_app(verbs)
@@ -75,12 +77,20 @@ def make_app(verbs: DomainVerbs) -> typer.Typer:
 
 
 def demo(
+    kind: Annotated[str, typer.Option(help="Of data: vision, tabular or collab.")] = "vision",
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo"),
 ) -> None:
-    """Train on scikit-learn's handwritten digits, from files to predictions; no network."""
-    from redstart.vision.cli import demo as digits
+    """Train on data that needs no network, from files to predictions.
 
-    digits(out)
+    vision: scikit-learn's handwritten digits. tabular: its table of breast tumours.
+    collab: ratings made up with known tastes.
+    """
+    demos = domain_demos()
+    if kind not in demos:
+        raise ConfigError(
+            problem("Expected a kind of data", f"--kind {kind}", f"Use {', '.join(demos)}.")
+        )
+    demos[kind]()(out)
 
 
 def domains() -> None:
@@ -118,6 +128,12 @@ def _group(text: str) -> typer.Typer:
     )
 
 
+def domain_demos() -> dict[str, Callable[[], Callable[[Path], None]]]:
+    """By domain, what fetches its demo: the entry points of the group ``redstart.demos``."""
+    found = sorted(entry_points(group="redstart.demos"), key=lambda e: e.name)
+    return {entry.name: entry.load for entry in found}
+
+
 def domain_verbs() -> dict[str, dict[str, Callable[..., None]]]:
     """What the installed domains can do: by verb, then by domain."""
     found: dict[str, dict[str, Callable[..., None]]] = {}
@@ -129,9 +145,24 @@ def domain_verbs() -> dict[str, dict[str, Callable[..., None]]]:
 
 
 def _with_domain(argv: Sequence[str], verbs: DomainVerbs) -> list[str]:
-    """``check FOLDER`` means ``check vision FOLDER`` while one domain alone can do it."""
+    """``recommend BUNDLE`` means ``recommend collab BUNDLE``: one domain alone can do it.
+
+    Raises:
+        ConfigError: If several can, and none is named.
+    """
     verb, *rest = argv or [""]
     known = verbs.get(verb, {})
-    if len(known) == 1 and rest and rest[0] not in {*known, "--help"}:
+    if not known or not rest or rest[0] in known or rest[0] == "--help":
+        return list(argv)
+    if len(known) == 1:
         return [verb, *known, *rest]
-    return list(argv)
+    if rest[0].startswith("-"):
+        return list(argv)
+    kind = "vision" if Path(rest[0]).is_dir() else "tabular"
+    raise ConfigError(
+        problem(
+            f"Expected a kind of data after `{verb}`: {', '.join(sorted(known))}",
+            rest[0],
+            f"Write for example `redstart {verb} {kind} {rest[0]}`.",
+        )
+    )

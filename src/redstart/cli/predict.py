@@ -1,4 +1,4 @@
-"""``redstart predict``: files through an exported model, to text, JSON or CSV."""
+"""``redstart predict``: files or tables through an exported model, to text, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "predict"]
 
 _BATCH = 64
+_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one file.
+    """What became of one file, or of one row of a table.
 
     Attributes:
-        file: As it was given.
-        prediction: In the user's terms; ``None`` if the file could not be read.
-        probabilities: By class, in the order of the vocabulary.
+        item: The file as it was given, or the number of the row, from 0.
+        prediction: In the user's terms; ``None`` if the file or row could not be read.
+        probabilities: By class, in the order of the vocabulary; empty for numbers.
         error: Why it could not be read.
     """
 
-    file: str
+    item: str
     prediction: Any = None
     probabilities: dict[str, float] | None = None
     error: str | None = None
@@ -43,10 +44,20 @@ class Answer:
         """Of the prediction, in [0, 1]; ``None`` where there is none."""
         return (self.probabilities or {}).get(str(self.prediction))
 
+    @property
+    def text(self) -> str:
+        """The prediction in words."""
+        if isinstance(self.prediction, tuple):
+            return ", ".join(map(_short, self.prediction)) or "(none)"
+        return _short(self.prediction)
+
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="What `learn.export` or `redstart train` wrote.")],
-    files: Annotated[list[Path], typer.Argument(help="Files, or folders of pictures.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files, or folders of pictures; or tables (CSV, Parquet)."),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON, with the probability of every class.")
     ] = False,
@@ -55,17 +66,25 @@ def predict(
         str | None, typer.Option(help="Such as cpu or cuda; the best there is if left out.")
     ] = None,
 ) -> None:
-    """Predict files. One that cannot be read says so in its row, and the exit code is 1."""
+    """Predict files, or the rows of tables.
+
+    One that cannot be read says so in its row, and the exit code is 1.
+    """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
     from redstart.bundle.bundle import load_learner
+    from redstart.data.table import TableCodec
 
     opened = load_learner(bundle, device=device)
-    write = _write_json if as_json else _write_csv if as_csv else _write_text
     # A file name may hold what the terminal's encoding cannot say.
     getattr(sys.stdout, "reconfigure", lambda **_: None)(errors="backslashreplace")
-    answers = list(_answers(opened, _listed(files)))
-    write(answers)
+    if isinstance(opened.codec, TableCodec):
+        answers = [a for file in files for a in _of_table(opened, file, alone=len(files) == 1)]
+    else:
+        answers = list(_of_files(opened, _listed(files)))
+    named = "row" if isinstance(opened.codec, TableCodec) else "file"
+    write = _write_json if as_json else _write_csv if as_csv else _write_text
+    write(answers, named)
     if any(answer.error is not None for answer in answers):
         raise typer.Exit(1)
 
@@ -89,54 +108,70 @@ def _listed(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _answers(bundle: Bundle, files: Sequence[Path]) -> Iterator[Answer]:
+def _of_files(bundle: Bundle, files: Sequence[Path]) -> Iterator[Answer]:
     for start in range(0, len(files), _BATCH):
         some = files[start : start + _BATCH]
-        try:
-            yield from _predicted(bundle, some)
-        except DataError:
-            # One of them cannot be read: the others are predicted all the same.
-            for file in some:
-                try:
-                    yield from _predicted(bundle, [file])
-                except DataError as error:
-                    yield Answer(str(file), error=str(error))
+        yield from _answers(bundle, some, list(map(str, some)))
 
 
-def _predicted(bundle: Bundle, files: Sequence[Path]) -> list[Answer]:
-    names = [str(name) for name in bundle.vocab]
-    return [
-        Answer(str(file), pred.decoded, dict(zip(names, pred.probs.tolist(), strict=False)))
-        for file, pred in zip(files, bundle.get_preds(files), strict=True)
-    ]
+def _of_table(bundle: Bundle, file: Path, *, alone: bool) -> Iterator[Answer]:
+    """Answers to the rows of one table; they are named after it where there are several."""
+    table = bundle.codec.listed(file)
+    bundle.codec.encode_table(table[:0])  # a column that is not there fails for all rows
+    for start in range(0, len(table), _ROWS):
+        rows = range(start, min(start + _ROWS, len(table)))
+        names = [str(row) if alone else f"{file}:{row}" for row in rows]
+        yield from _answers(bundle, table[start : start + _ROWS], names)
 
 
-def _write_text(answers: Sequence[Answer]) -> None:
-    width = max(len(answer.file) for answer in answers)
-    labels = max(len(str(answer.prediction)) for answer in answers)
+def _answers(bundle: Bundle, items: Sequence[Any], names: Sequence[str]) -> Iterator[Answer]:
+    """Predict items; if one cannot be read, halve until it stands alone."""
+    try:
+        predictions = bundle.get_preds(items, bs=max(_BATCH, min(len(items), 4096)))
+    except DataError as error:
+        if len(items) == 1:
+            yield Answer(names[0], error=str(error))
+            return
+        half = len(items) // 2
+        yield from _answers(bundle, items[:half], names[:half])
+        yield from _answers(bundle, items[half:], names[half:])
+        return
+    classes = [str(name) for name in bundle.vocab]
+    for name, pred in zip(names, predictions, strict=True):
+        probabilities = dict(zip(classes, pred.probs.tolist(), strict=True)) if classes else {}
+        yield Answer(name, pred.decoded, probabilities)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _write_text(answers: Sequence[Answer], named: str) -> None:
+    width = max((len(answer.item) for answer in answers), default=0)
+    labels = max((len(answer.text) for answer in answers), default=0)
     for answer in answers:
         if answer.error is not None:
-            print(f"{answer.file:<{width}}  unreadable: {answer.error}")
+            print(f"{answer.item:<{width}}  unreadable: {answer.error}")
         elif answer.probability is None:
-            print(f"{answer.file:<{width}}  {answer.prediction}")
+            print(f"{answer.item:<{width}}  {answer.text}")
         else:
-            print(
-                f"{answer.file:<{width}}  {answer.prediction!s:<{labels}}  {answer.probability:.4f}"
-            )
+            print(f"{answer.item:<{width}}  {answer.text:<{labels}}  {answer.probability:.4f}")
 
 
-def _write_json(answers: Sequence[Answer]) -> None:
+def _write_json(answers: Sequence[Answer], named: str) -> None:
     rows = []
     for answer in answers:
-        row = {"file": answer.file, "prediction": answer.prediction}
-        row |= {"probability": answer.probability, "probabilities": answer.probabilities}
+        row: dict[str, Any] = {named: answer.item, "prediction": answer.prediction}
+        if answer.probabilities or answer.error is not None:
+            row |= {"probability": answer.probability, "probabilities": answer.probabilities}
         rows.append({**row, "error": answer.error})
     print(json.dumps(rows, indent=1, default=str))
 
 
-def _write_csv(answers: Sequence[Answer]) -> None:
+def _write_csv(answers: Sequence[Answer], named: str) -> None:
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["file", "prediction", "probability", "error"])
+    table.writerow([named, "prediction", "probability", "error"])
     for answer in answers:
         # `csv` writes None as an empty field.
-        table.writerow([answer.file, answer.prediction, answer.probability, answer.error])
+        said = answer.text if isinstance(answer.prediction, tuple) else answer.prediction
+        table.writerow([answer.item, said, answer.probability, answer.error])

@@ -102,8 +102,9 @@ def row_numbers(name: str, rows: Any) -> tuple[int, ...]:
     """
     try:
         values = rows.tolist() if hasattr(rows, "tolist") else list(rows)
-        if not any(isinstance(value, bool | np.bool_) for value in values):
-            numbers = tuple(map(operator.index, values))
+        kinds = set(map(type, values))
+        if not kinds & {bool, np.bool_}:
+            numbers = tuple(values) if kinds <= {int} else tuple(map(operator.index, values))
             if min(numbers, default=0) >= 0:
                 return numbers
     except TypeError:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from redstart.data.batch import Encoded
 from redstart.data.cache import RowCache, default_cache_bytes
 from redstart.data.codec import Codec
-from redstart.data.dataset import Dataset, ItemDataset, Source, TableDataset
+from redstart.data.dataset import Dataset, ItemDataset, Source
 from redstart.data.loader import (
     BatchTransform,
     Loader,
@@ -23,7 +24,9 @@ from redstart.data.loader import (
 )
 from redstart.data.loaders import DataLoaders, best_device
 from redstart.data.split import Split
+from redstart.data.table_dataset import TableDataset
 from redstart.data.target import Target
+from redstart.errors import ConfigError, problem
 
 __all__ = ["make_loaders"]
 
@@ -36,6 +39,7 @@ def make_loaders(
     *,
     path: str | Path = ".",
     tfms: Sequence[BatchTransform] = (),
+    columns: Encoded | None = None,
     weights: Tensor | None = None,
     **options: Unpack[LoaderOptions],
 ) -> DataLoaders:
@@ -48,19 +52,29 @@ def make_loaders(
         target: Fitted.
         path: Where the data lies.
         tfms: Augmentation of training batches.
+        columns: What ``codec.encode_table`` makes of all inputs, where it is at hand already.
         weights: How much each row of a table counts in the training loss, ``(M,)`` floats
             for the rows of ``source``. Figures for people count every row alike.
         **options: See ``LoaderOptions``.
 
     Raises:
+        ConfigError: If weights do not fit the rows.
         DataError: If an input or a label cannot be encoded.
     """
     check_options(options, LoaderOptions)
     bs = options.get("bs", 64)
     device = torch.device(options.get("device") or best_device())
     cache = RowCache(options.get("cache_bytes", default_cache_bytes()))
-    table = codec.encode_table(source.inputs)
+    table = codec.encode_table(source.inputs) if columns is None else columns
     columns = table and tuple(t.to(device) for t in table)
+    if weights is not None and (columns is None or weights.shape != (len(source.items),)):
+        raise ConfigError(
+            problem(
+                f"Expected weights ({len(source.items)},), one for each row of a table",
+                f"weights={tuple(weights.shape)}, inputs={codec.kind!r}",
+                "Give every row its weight, or leave them out.",
+            )
+        )
 
     def dataset(rows: tuple[int, ...], *, train: bool) -> Dataset:
         if columns is None:
@@ -68,7 +82,7 @@ def make_loaders(
         data = TableDataset.of(source, rows, codec, target, columns=columns)
         if weights is None or not train or data.labels is None:
             return data
-        return replace(data, labels=(*data.labels, weights[data.index].to(device)))
+        return replace(data, weights=weights[data.index].to(device))
 
     def loader(rows: tuple[int, ...], *, train: bool) -> Loader:
         return Loader(

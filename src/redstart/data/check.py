@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redstart.data.dataset import ItemDataset, TableDataset
+from redstart.data.dataset import ItemDataset
 from redstart.data.loaders import DataLoaders
 from redstart.data.table import Table
+from redstart.data.table_dataset import TableDataset
 from redstart.data.target import labels_at
 from redstart.errors import DataError, problem
 from redstart.home import home

@@ -15,10 +15,10 @@ from redstart.data.cache import RowCache
 from redstart.data.codec import Codec
 from redstart.data.frame import Row
 from redstart.data.target import Labels, Target, labels_at
-from redstart.errors import ConfigError, DataError, problem
+from redstart.errors import DataError, problem
 from redstart.rng import generator
 
-__all__ = ["Dataset", "ItemDataset", "Source", "TableDataset", "collate_inputs", "dataset_of"]
+__all__ = ["Dataset", "ItemDataset", "Source", "collate_inputs", "encode_labels", "shown"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,14 +140,14 @@ class ItemDataset:
         Raises:
             DataError: If a target cannot be encoded; names the item.
         """
-        labels = _encode_labels(source, rows, target) if target.eager else None
+        labels = encode_labels(source, rows, target) if target.eager else None
         return cls(source, rows, codec, target, training, labels, cache, codec.encoding_id)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        return _shown(self)
+        return shown(self)
 
     @property
     def index(self) -> Tensor:
@@ -261,17 +261,23 @@ def collate_inputs(
         ) from error
 
 
-def _shown(data: Dataset) -> str:
+def shown(data: Dataset) -> str:
+    """A data set in words."""
     name, n = type(data).__name__, len(data.source.items)
     return f"{name}({len(data)} of {n} items, {data.codec.kind} -> {data.target.kind})"
 
 
-def _encode_labels(source: Source, rows: Sequence[int], target: Target[Any, Any]) -> Encoded | None:
+def encode_labels(source: Source, rows: Sequence[int], target: Target[Any, Any]) -> Encoded | None:
     """Encoded targets of some rows, ``(N, ...)`` each; ``None`` where there are none."""
     if source.raws is None or not rows:
         return None
-    if (whole := target.encode_table(labels_at(source.raws, rows))) is not None:
-        return whole
+    try:
+        if (whole := target.encode_table(labels_at(source.raws, rows))) is not None:
+            return whole
+    except DataError:
+        for row in rows:  # says which row of the source it is
+            _encode_label(source, row, target)
+        raise
     return target.collate([_encode_label(source, row, target) for row in rows])
 
 
@@ -280,150 +286,6 @@ def _encode_label(source: Source, row: int, target: Target[Any, Any]) -> Encoded
     try:
         return target.encode(source.raws[row])
     except DataError as error:
-        raise DataError(f"{error} The row is number {row}: {source.name(row)}.") from error
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TableDataset:
-    """Rows that are tensors already: whole batches are slices, nothing runs per row.
-
-    Attributes:
-        source: Where the rows came from.
-        index: Row numbers in ``source``, ``(N,)`` int64.
-        columns: Encoded inputs, ``(M, ...)`` each, on the device they are wanted on.
-        labels: Encoded targets of the rows of ``index``, ``(N, ...)`` each, on the same
-            device; ``None`` for new items.
-        codec: Draws a row.
-        target: Decodes and draws a target.
-        places: Where in ``columns`` the rows of ``index`` are, ``(N,)`` int64, if the parts
-            of a split share them; ``None`` if ``columns`` holds just these rows, in order.
-    """
-
-    source: Source
-    index: Tensor
-    columns: Encoded
-    labels: Encoded | None
-    codec: Codec[Any]
-    target: Target[Any, Any]
-    places: Tensor | None = None
-
-    @classmethod
-    def of(
-        cls,
-        source: Source,
-        rows: tuple[int, ...],
-        codec: Codec[Any],
-        target: Target[Any, Any],
-        *,
-        columns: Encoded,
-    ) -> Self:
-        """Make a data set of some rows of a source that was encoded as a whole.
-
-        Args:
-            source: All rows.
-            rows: Row numbers of this part.
-            codec: What encoded the columns.
-            target: Encodes the labels of this part.
-            columns: What ``codec.encode_table`` made of all inputs, on the device wanted.
-
-        Raises:
-            DataError: If a target cannot be encoded; names the item.
-        """
-        index = torch.tensor(rows, dtype=torch.int64)
-        labels = _on(columns[0].device, _encode_labels(source, rows, target))
-        return cls(source, index, columns, labels, codec, target, index)
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """Row numbers of this part."""
-        return tuple(self.index.tolist())
-
-    def with_codec(self, codec: Codec[Any]) -> TableDataset:
-        """The same rows with a codec that encodes alike: what was encoded stays.
-
-        Raises:
-            ConfigError: If it encodes otherwise.
-        """
-        if codec.encoding_id != self.codec.encoding_id:
-            raise ConfigError(
-                problem(
-                    "Expected a codec that encodes as the one before, for columns made in advance",
-                    f"codec={codec}",
-                    "Make new loaders with it.",
-                )
-            )
-        return replace(self, codec=codec)
-
-    def with_target(self, target: Target[Any, Any]) -> TableDataset:
-        """The same rows with another target."""
-        labels = _encode_labels(self.source, self.rows, target)
-        return replace(self, target=target, labels=_on(self.columns[0].device, labels))
-
-    def __len__(self) -> int:
-        return self.index.numel()
-
-    def __repr__(self) -> str:
-        return _shown(self)
-
-    def x(self, position: int) -> Encoded:
-        """One row: what ``codec.view`` takes."""
-        place = position if self.places is None else int(self.places[position])
-        return tuple(t[place].cpu() for t in self.columns)
-
-    def y(self, position: int) -> Encoded | None:
-        """One row's target; ``None`` if there is none."""
-        return None if self.labels is None else tuple(t[position].cpu() for t in self.labels)
-
-    def rows_at(self, positions: Sequence[int]) -> TableDataset:
-        """Some of the rows, in the order given."""
-        where = torch.tensor(positions, dtype=torch.int64)
-        there = where.to(self.columns[0].device)
-        labels = self.labels and tuple(t[there] for t in self.labels)
-        if self.places is None:
-            columns = tuple(t[there] for t in self.columns)
-            return replace(self, index=self.index[where], columns=columns, labels=labels)
-        return replace(self, index=self.index[where], labels=labels, places=self.places[where])
-
-    def inputs(self, positions: Sequence[int], *, seed: int, epoch: int) -> None:
-        """Nothing: ``collate`` slices whole batches."""
-
-    def collate(
-        self, positions: Sequence[int], parts: Sequence[None], seed: int, epoch: int
-    ) -> Batch:
-        """Slice one batch."""
-        return self.at(torch.as_tensor(positions, dtype=torch.int64))
-
-    def at(self, where: Tensor) -> Batch:
-        """The rows at positions ``(B,)`` int64 as one batch."""
-        device = self.columns[0].device
-        there = where.to(device)
-        places = there if self.places is None else self.places[where].to(device)
-        y = None if self.labels is None else tuple(t[there] for t in self.labels)
-        return Batch(index=self.index[where], x=tuple(t[places] for t in self.columns), y=y)
-
-
-def dataset_of(
-    source: Source,
-    rows: Sequence[int],
-    codec: Codec[Any],
-    target: Target[Any, Any],
-    device: torch.device,
-) -> ItemDataset | TableDataset:
-    """Make a data set that is read as validation rows are: of tensors where the codec makes them.
-
-    Args:
-        source: All rows.
-        rows: Row numbers of the data set.
-        codec: Reads the inputs.
-        target: Encodes the labels, if there are any.
-        device: Where the columns of a table go.
-    """
-    columns = codec.encode_table(source.inputs)
-    if columns is None:
-        return ItemDataset.of(source, tuple(rows), codec, target)
-    moved = tuple(t.to(device) for t in columns)
-    return TableDataset.of(source, tuple(rows), codec, target, columns=moved)
-
-
-def _on(device: torch.device, labels: Encoded | None) -> Encoded | None:
-    return labels and tuple(t.to(device) for t in labels)
+        name = source.name(row)
+        named = "" if name == f"row {row}" else f": {name}"
+        raise DataError(f"{error} The row is number {row}{named}.") from error

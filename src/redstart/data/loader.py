@@ -16,7 +16,8 @@ from torch import Tensor
 
 from redstart.data.batch import Batch
 from redstart.data.codec import Codec
-from redstart.data.dataset import Dataset, Source, TableDataset
+from redstart.data.dataset import Dataset, Source
+from redstart.data.table_dataset import TableDataset
 from redstart.data.target import Target
 from redstart.errors import ConfigError, problem
 from redstart.rng import generator
@@ -173,7 +174,10 @@ class Loader:
         return len(self.dataset)
 
     def __len__(self) -> int:
-        return self.passes * len(self._bounds())
+        # Asked for at every step: by arithmetic, not by listing the batches.
+        n = -(-len(self.dataset) // self.bs)
+        alone = self.bs > 1 and n > 1 and len(self.dataset) % self.bs == 1
+        return self.passes * (n - alone)
 
     def __iter__(self) -> Iterator[Batch]:
         return self.batches(epoch=0)

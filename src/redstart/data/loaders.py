@@ -14,10 +14,11 @@ import torch
 
 from redstart.data.batch import Batch
 from redstart.data.codec import Codec
-from redstart.data.dataset import Dataset, Source, dataset_of
+from redstart.data.dataset import Dataset, Source
 from redstart.data.loader import BatchTransform, Loader, Loads
 from redstart.data.stream import StreamLoader
 from redstart.data.table import Table
+from redstart.data.table_dataset import dataset_of
 from redstart.data.target import Target
 from redstart.data.vocab import Vocab
 from redstart.errors import ConfigError, DataError, NoValidationSetError, problem

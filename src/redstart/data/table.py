@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final, overload
+from typing import Any, final, overload
 
 import narwhals as nw
 import numpy as np
@@ -18,9 +18,6 @@ from redstart.data.batch import Encoded
 from redstart.data.codec import Codec
 from redstart.data.frame import Row, check_names, is_frame, read_csv
 from redstart.errors import DataError, problem
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Table", "TableCodec", "missing", "nearest", "read_table"]
 
@@ -36,7 +33,7 @@ class Table(Sequence[Row]):
         DataError: If it is no frame, or two columns have one name.
     """
 
-    __slots__ = ("_places", "frame")
+    __slots__ = ("_digest", "_places", "frame")
 
     def __init__(self, frame: Any) -> None:
         if not is_frame(frame):
@@ -51,6 +48,7 @@ class Table(Sequence[Row]):
         check_names(names, "the table")
         self.frame: nw.DataFrame[Any] = nw.from_native(frame, eager_only=True)
         self._places = {name: place for place, name in enumerate(names)}
+        self._digest = ""
 
     @classmethod
     def of(cls, items: Any) -> Table:
@@ -61,7 +59,7 @@ class Table(Sequence[Row]):
                 ``Series``), or a list of them.
 
         Raises:
-            DataError: If it is none of these.
+            DataError: If it is none of these, or rows differ in their columns.
         """
         if isinstance(items, Table):
             return items
@@ -71,10 +69,13 @@ class Table(Sequence[Row]):
             return cls(read_table(items))
         import pandas as pd
 
-        rows = [items] if isinstance(items, Mapping | pd.Series) else list(items)
+        alone = isinstance(items, Mapping | pd.Series) or not isinstance(items, Iterable)
+        rows = [items] if alone else list(items)
         if len(rows) == 1 and is_frame(rows[0]):
             return cls(rows[0])
-        return cls(pd.DataFrame([_as_mapping(row) for row in rows]))
+        mappings = [_as_mapping(row) for row in rows]
+        _check_columns(mappings)
+        return cls(pd.DataFrame(mappings))
 
     @property
     def names(self) -> list[str]:
@@ -102,11 +103,13 @@ class Table(Sequence[Row]):
         return Table(self.frame[np.asarray(rows, dtype=np.intp)].to_native())
 
     def digest(self) -> str:
-        """SHA-256 of names and cells; the same for the same table in any kind of frame."""
-        found = hashlib.sha256(repr(self.names).encode())
-        for name in self.names:
-            found.update(_bytes_of(self.column(name)))
-        return found.hexdigest()
+        """SHA-256 of names and cells; the same for numbers and texts in any kind of frame."""
+        if not self._digest:
+            found = hashlib.sha256(repr(self.names).encode())
+            for name in self.names:
+                found.update(_bytes_of(self.column(name)))
+            self._digest = found.hexdigest()
+        return self._digest
 
     @overload
     def __getitem__(self, row: int) -> Row: ...
@@ -118,14 +121,14 @@ class Table(Sequence[Row]):
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of a table of {len(self)} rows")
         row %= len(self)
-        return Row(self._places, tuple(self.frame.get_column(n)[row] for n in self._places))
+        return Row(self._places, tuple(_plain(self.column(n)[row]) for n in self._places))
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def __iter__(self) -> Iterator[Row]:
         for values in self.frame.iter_rows():
-            yield Row(self._places, tuple(values))
+            yield Row(self._places, tuple(map(_plain, values)))
 
     def __repr__(self) -> str:
         return f"Table({len(self)} rows, columns: {', '.join(map(str, self.names))})"
@@ -203,9 +206,16 @@ def nearest(name: Any, names: Iterable[Any]) -> str:
     return f"Did you mean {close[0]!r}? " if close else ""
 
 
+def _plain(cell: Any) -> Any:
+    """A number of NumPy's, which some frames hand out, as one of Python's."""
+    return cell.item() if isinstance(cell, np.generic) else cell
+
+
 def _as_mapping(row: Any) -> Mapping[Any, Any]:
     if isinstance(row, Mapping):
         return row
+    if is_frame(row):
+        return _one(Table(row))
     if hasattr(row, "to_dict"):
         found: Mapping[Any, Any] = row.to_dict()
         return found
@@ -216,6 +226,21 @@ def _as_mapping(row: Any) -> Mapping[Any, Any]:
             "Write for example predict({'age': 42, 'job': 'admin'}), or pass `df.iloc[0]`.",
         )
     )
+
+
+def _check_columns(rows: Sequence[Mapping[Any, Any]]) -> None:
+    """Refuse rows that differ in their columns: what one lacks would be taken for missing."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    for number, row in enumerate(rows):
+        if len(row) < len(names):
+            lacking = [str(name) for name in names if name not in row]
+            raise DataError(
+                problem(
+                    "Expected rows with the same columns",
+                    f"row {number} lacks {', '.join(lacking)}",
+                    "Check the names; give None where a value is not known.",
+                )
+            )
 
 
 def _one(table: Table) -> Row:
@@ -240,5 +265,7 @@ def _bytes_of(column: nw.Series[Any]) -> bytes:
         return str(values.dtype).encode() + np.ascontiguousarray(values).tobytes()
     import pandas as pd
 
-    text = pd.Series(values, dtype=object).map(str, na_action=None)
-    return np.ascontiguousarray(pd.util.hash_array(text.to_numpy(dtype=object))).tobytes()
+    # Frames differ in what stands for a missing cell: None, NaN, NA.
+    empty = missing(values)
+    text = np.array([str(v) for v in np.where(empty, "", values)], dtype=object)
+    return empty.tobytes() + pd.util.hash_array(text).tobytes()

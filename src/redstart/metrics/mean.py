@@ -48,9 +48,9 @@ class MeanMetric:
     ) -> None:
         self.name = name
         self.larger_is_better = larger_is_better
-        self._values = values
-        self._share = share
-        self._root = root
+        self.values = values
+        self.share = share
+        self.root = root
         self.reset()
 
     def reset(self) -> None:
@@ -65,7 +65,7 @@ class MeanMetric:
         Raises:
             DataError: If the shapes of ``out`` and ``y[0]`` do not fit each other.
         """
-        values = self._values(out, y[0])
+        values = self.values(out, y[0])
         sums = torch.stack((values.sum(), values.square().sum()))
         self._sums = sums if self._sums is None else self._sums.to(sums.device) + sums
         self._rows += values.numel()
@@ -80,7 +80,7 @@ class MeanMetric:
             return None
         total, squares = self._total()
         n = self._rows
-        if self._share:
+        if self.share:
             variance = max(squares / n - (total / n) ** 2, 0.0) / n
             return proportion_interval(total / n, variance, n)
         ends = mean_interval(total, squares, n)
@@ -93,7 +93,7 @@ class MeanMetric:
         return total, squares
 
     def _shown(self, mean: float) -> float:
-        return math.sqrt(mean) if self._root else mean
+        return math.sqrt(mean) if self.root else mean
 
 
 def accuracy_metric() -> MeanMetric:

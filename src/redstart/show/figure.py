@@ -12,7 +12,7 @@ from redstart.errors import ConfigError, problem
 from redstart.show.card import Card
 from redstart.show.drawing import DARK, GREY, ORANGE, RIGHT, WRONG, Drawing, new_figure, style
 from redstart.show.lettering import one_line, shorten, wrap
-from redstart.show.view import ImageView
+from redstart.show.view import ImageView, RowView
 
 __all__ = ["figure", "percent"]
 
@@ -77,7 +77,7 @@ def figure(
         head = wrap(title or "", (width - 2 * _GAP) * 72, 12, lines=2, bold=True)
         top = _GAP + len(head) * 12 * _LEADING / 72 + (0.05 if head else 0)
         fixed = top + sum(below) + rows * (_GAP + 0.04)
-        sides = [cell * _ratio(cards[i : i + cols]) for i in range(0, len(cards), cols)]
+        sides = [cell * _ratio(cards[i : i + cols], cell) for i in range(0, len(cards), cols)]
         if figsize is not None:
             scale = min(1.0, (figsize[1] - fixed) / sum(sides))
             sides = [max(side * scale, _LEAST) for side in sides]
@@ -136,8 +136,11 @@ def _width(n: int, cols: int) -> float:
     return cell * cols + _GAP
 
 
-def _ratio(cards: Sequence[Card]) -> float:
+def _ratio(cards: Sequence[Card], cell: float) -> float:
     """Height over width of the places in one row: that of its tallest picture, within reason."""
+    tables = [card.view.height for card in cards if isinstance(card.view, RowView)]
+    if len(tables) == len(cards):
+        return min(1.4, max(0.2, max(tables) / cell))
     shapes = [card.view.pixels.shape for card in cards if isinstance(card.view, ImageView)]
     if len(shapes) < len(cards):
         return 0.75
@@ -150,7 +153,7 @@ def _caption(card: Card, width: float) -> list[_Line]:
     if card.confidence is not None:
         facts.append(f"{percent(card.confidence)} sure")
     if card.loss is not None:
-        facts.append(f"loss {card.loss:.3g}")
+        facts.append(f"loss {card.loss + 0.0:.3g}")  # not -0
     if facts:
         lines.append(_Line(shorten(" · ".join(facts), width, 8), 8, GREY))
     if card.item:

@@ -139,7 +139,8 @@ def _answer(card: Card) -> list[str]:
     said = card.pred.html()
     if card.truth is None:
         return [f"<div>{said}</div>"]
-    if not (card.truth.text and card.pred.text):  # the picture tells
+    # Numbers are near or far; of marks without words the picture tells.
+    if card.correct is None or not (card.truth.text and card.pred.text):
         return [f"<div>{said}</div>", f"<div>is {card.truth.html()}</div>"]
     if card.correct:
         return [f'<div class="right">✓ {said}</div>']

@@ -6,14 +6,18 @@ import base64
 import html
 import io
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from redstart.show.lettering import one_line, shorten, wrap
+from redstart.show.lettering import one_line, shorten, text_width, wrap
 
 __all__ = ["Caption", "ImageView", "LineView", "Mark", "Number", "RowView", "TextView", "View"]
+
+
+_LETTERS: Final = 7.5  # points; of a row of a table
+_LINE: Final = _LETTERS * 1.5
 
 
 @runtime_checkable
@@ -145,22 +149,29 @@ class RowView:
 
     cells: tuple[tuple[str, str], ...]
 
+    @property
+    def height(self) -> float:
+        """Height that all columns need when drawn, in inches."""
+        return len(self.cells) * _LINE / 72
+
     def draw(self, ax: Any) -> None:
         """List name and value of as many columns as fit, and hide the axes."""
         ax.set_axis_off()
-        size, leading = 7.5, 1.35
         box, points = ax.get_window_extent(), 72 / ax.get_figure().dpi
-        lines = max(1, int(box.height * points / (size * leading)))
+        width, height = box.width * points, box.height * points
+        lines = max(1, int(height / _LINE + 0.01))
         shown = self.cells if len(self.cells) <= lines else self.cells[: lines - 1]
-        half = box.width * points / 2 - 4
-        look = {"size": size, "va": "top", "transform": ax.transAxes, "parse_math": False}
-        step = size * leading / (box.height * points)
+        look = {"size": _LETTERS, "va": "center", "transform": ax.transAxes, "parse_math": False}
         for i, (name, value) in enumerate(shown):
-            ax.text(0.0, 1 - i * step, shorten(one_line(name), half, size), alpha=0.6, **look)
-            ax.text(1.0, 1 - i * step, shorten(one_line(value), half, size), ha="right", **look)
+            left, right = _beside(one_line(name), one_line(value), width - 8)
+            middle = 1 - (i + 0.5) * _LINE / height
+            ax.text(0.0, middle, left, alpha=0.6, **look)
+            ax.text(1.0, middle, right, ha="right", **look)
+            under = 1 - (i + 1) * _LINE / height  # leads the eye from the name to its value
+            ax.plot([0, 1], [under] * 2, color="#e6e6e6", lw=0.6, transform=ax.transAxes)
         if len(shown) < len(self.cells):
             more = f"and {len(self.cells) - len(shown)} more columns"
-            ax.text(0.0, 1 - len(shown) * step, more, alpha=0.6, **look)
+            ax.text(0.0, 1 - (len(shown) + 0.5) * _LINE / height, more, alpha=0.6, **look)
 
     def html(self) -> str:
         """Return a table of two columns."""
@@ -169,3 +180,12 @@ class RowView:
             for name, value in self.cells
         )
         return f"<table>{rows}</table>"
+
+
+def _beside(left: str, right: str, width: float) -> tuple[str, str]:
+    """Shorten two texts to share a line; each has half of it, and what the other leaves."""
+    half = width / 2
+    room = max(half, width - text_width(right, _LETTERS))
+    left = shorten(left, room, _LETTERS)
+    room = max(half, width - text_width(left, _LETTERS))
+    return left, shorten(right, room, _LETTERS)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, final
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from redstart.data.batch import Encoded
 from redstart.data.frame import is_missing
+from redstart.data.table import nearest
 from redstart.data.target import Labels, Prediction, Reduction, Target
 from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.make import as_metric
@@ -115,7 +115,7 @@ class CategoryTarget(Target[Label, Tensor]):
                 problem(
                     "Expected one of the labels known",
                     f"label={label!r}",
-                    f"{_nearest(label, self.vocab)}Known labels: {_some(self.vocab)}.",
+                    f"{nearest(label, self.vocab)}Known labels: {_some(self.vocab)}.",
                 )
             )
         return (torch.tensor(self._positions[label]),)
@@ -125,8 +125,8 @@ class CategoryTarget(Target[Label, Tensor]):
         if not isinstance(raws, np.ndarray):
             return None
         codes, values = _factorized(raws)
-        found = np.array([int(self.encode(v)[0]) for v in values] or [0], dtype=np.int64)
-        return (torch.from_numpy(found[codes]),)
+        positions = _each(lambda label: int(self.encode(label)[0]), codes, values)
+        return (torch.from_numpy(np.array(positions, dtype=np.int64)[codes]),)
 
     def loss(self, out: Tensor, y: Encoded, *, reduction: Reduction = "mean") -> Tensor:
         """Cross-entropy of scores ``(B, n_out)`` or ``(B, k, n_out)`` against labels ``(B,)``."""
@@ -201,7 +201,7 @@ def _tally(labels: Labels) -> Counter[Label]:
         return Counter(map(_plain, labels))
     codes, values = _factorized(labels)
     counts = np.bincount(codes, minlength=len(values)).tolist()
-    return Counter(dict(zip(map(_plain, values), counts, strict=True)))
+    return Counter(dict(zip(_each(_plain, codes, values), counts, strict=True)))
 
 
 def _factorized(labels: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
@@ -212,6 +212,20 @@ def _factorized(labels: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
         return np.zeros(len(labels), dtype=np.intp), [_plain(row.tolist()) for row in labels[:1]]
     codes, values = pd.factorize(labels, use_na_sentinel=False)
     return codes, list(values)
+
+
+def _each(make: Callable[[Any], Any], codes: NDArray[np.intp], values: Sequence[Any]) -> list[Any]:
+    """Make something of each different label; an error says in which row the label is."""
+    made = []
+    for code, value in enumerate(values):
+        try:
+            made.append(make(value))
+        except DataError as error:
+            here = np.flatnonzero(codes == code)
+            raise DataError(
+                f"{error} It is in row {here[0]} of these; {len(here)} such rows."
+            ) from error
+    return made
 
 
 def _plain(label: Any) -> Label:
@@ -245,11 +259,6 @@ def _check_weights(weights: Any, vocab: tuple[Label, ...]) -> None:
                 "Give a list of numbers in that order, or leave it out.",
             )
         )
-
-
-def _nearest(label: Label, vocab: Sequence[Label]) -> str:
-    close = difflib.get_close_matches(str(label), [str(v) for v in vocab], n=1)
-    return f"Did you mean {close[0]!r}? " if close else ""
 
 
 def _some(names: Sequence[Label], most: int = 20) -> str:

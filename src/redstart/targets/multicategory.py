@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, final
@@ -9,9 +10,11 @@ from typing import Any, ClassVar, final
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from redstart.data.batch import Encoded
+from redstart.data.batch import Encoded, stack
+from redstart.data.frame import is_missing
 from redstart.data.target import Labels, Prediction, Reduction, Target
 from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.make import as_metric
@@ -44,6 +47,14 @@ class MultiCategoryTarget(Target[Any, Tensor]):
         if not 0 < self.thresh < 1:
             raise ConfigError(
                 problem("Expected `thresh` in (0, 1)", f"thresh={self.thresh}", "Use 0.5.")
+            )
+        if twice := [str(label) for label, n in Counter(self.vocab).items() if n > 1]:
+            raise ConfigError(
+                problem(
+                    "Expected every label of `vocab` once",
+                    f"twice or more: {', '.join(twice[:20])}",
+                    "Take the others out.",
+                )
             )
         if self.encoded and not self.vocab:
             raise ConfigError(
@@ -90,7 +101,7 @@ class MultiCategoryTarget(Target[Any, Tensor]):
             DataError: If a label is not in the vocabulary, or a value neither 0 nor 1.
         """
         if self.encoded:
-            return (self._zeros_and_ones(np.asarray(raw)[None])[0],)
+            return (self._zeros_and_ones([raw])[0],)
         found = torch.zeros(len(self.vocab))
         for label in _listed(raw):
             if label not in self._positions:
@@ -106,7 +117,7 @@ class MultiCategoryTarget(Target[Any, Tensor]):
 
     def encode_table(self, raws: Labels) -> Encoded | None:
         """Encode all rows at once where they are zeros and ones: float32 ``(N, n_out)``."""
-        return (self._zeros_and_ones(np.asarray(raws)),) if self.encoded else None
+        return (self._zeros_and_ones(raws),) if self.encoded else None
 
     def loss(self, out: Tensor, y: Encoded, *, reduction: Reduction = "mean") -> Tensor:
         """Binary cross-entropy of scores ``(B, n_out)`` or ``(B, k, n_out)``, mean over labels."""
@@ -141,24 +152,28 @@ class MultiCategoryTarget(Target[Any, Tensor]):
         """Name the labels that no training row has."""
         if not len(train):
             return []
-        seen = torch.stack([self.encode(raw)[0] for raw in train]).sum(0)
+        whole = self.encode_table(train) or stack([self.encode(raw) for raw in train])
+        seen = whole[0].sum(0)
         if not (never := [str(v) for v, n in zip(self.vocab, seen.tolist(), strict=True) if not n]):
             return []
         return [f"No training row has these labels, so they cannot be learnt: {', '.join(never)}."]
 
-    def _zeros_and_ones(self, values: Any) -> Tensor:
+    def _zeros_and_ones(self, raws: Labels) -> Tensor:
         n = len(self.vocab)
+        if not len(raws):
+            return torch.zeros(0, n)
         try:
-            array = values.astype(np.float32)
-        except (TypeError, ValueError):
-            array = np.full(values.shape, np.nan, dtype=np.float32)
+            array = np.asarray(raws).astype(np.float32)
+        except (TypeError, ValueError):  # texts, or rows of different lengths
+            array = np.stack([_floats(raw, n) for raw in raws])
         good = (array == 0) | (array == 1)
         if array.ndim != 2 or array.shape[1] != n or not good.all():
             row = int((~good).any(1).argmax()) if array.ndim == 2 else 0
+            given = raws[row].tolist() if isinstance(raws, np.ndarray) else raws[row]
             raise DataError(
                 problem(
                     f"Expected {n} zeros and ones per row: {', '.join(map(str, self.vocab[:20]))}",
-                    f"{values[row].tolist()!r:.120} in row {row} of these",
+                    f"{given!r:.120} in row {row} of these",
                     "Encode the columns so, or give lists of labels and leave `encoded` out.",
                 )
             )
@@ -178,9 +193,27 @@ def MultiCategoryBlock(  # noqa: N802 - a block is named like a class in the cou
     return MultiCategoryTarget(tuple(vocab), encoded, thresh)
 
 
+def _floats(raw: Any, n: int) -> NDArray[np.float32]:
+    """``n`` numbers, all NaN if these are not."""
+    try:
+        return np.asarray(raw).astype(np.float32).reshape(n)
+    except (TypeError, ValueError):
+        return np.full(n, np.nan, dtype=np.float32)
+
+
 def _listed(raw: Any) -> Sequence[Any]:
+    """Labels of one row as plain Python values; refuses one that is missing."""
     if isinstance(raw, list | tuple | set | frozenset | np.ndarray):
-        return [v.item() if hasattr(v, "item") else v for v in raw]
+        labels = [v.item() if hasattr(v, "item") else v for v in raw]
+        if not any(map(is_missing, labels)):
+            return labels
+        raise DataError(
+            problem(
+                "Expected labels: names or numbers",
+                f"{raw!r:.80}",
+                "Take out what is missing; a list may be empty.",
+            )
+        )
     raise DataError(
         problem(
             "Expected a list of labels",

@@ -42,6 +42,7 @@ class RegressionTarget(Target[Any, Tensor]):
             the plain mean squared error.
         mean: Of each number (of its logarithm with ``log``) over training rows; learnt.
         std: Standard deviation, likewise.
+        width: How many numbers, where that is given and they have no names; else 0.
     """
 
     kind: ClassVar[str] = "regression"
@@ -50,11 +51,12 @@ class RegressionTarget(Target[Any, Tensor]):
     standardize: bool = True
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    width: int = 0
 
     @property
     def n_out(self) -> int:
         """One output per number."""
-        return len(self.mean) or len(self.names) or 1
+        return len(self.mean) or len(self.names) or self.width or 1
 
     def fit(self, train: Labels, rest: Labels = ()) -> RegressionTarget:
         """Learn mean and standard deviation of the training rows.
@@ -62,30 +64,19 @@ class RegressionTarget(Target[Any, Tensor]):
         Raises:
             DataError: If a target is missing or no number, or all are the same.
         """
-        values = self._read(train)
+        if not len(train):
+            raise DataError(
+                problem("Expected training rows", "0 targets", "Check how the rows are split.")
+            )
+        values = self._read(train, width=len(self.names) or self.width or None)
         if len(rest):
             self._read(rest, width=values.shape[1])
-        if self.names and len(self.names) != values.shape[1]:
-            raise DataError(
-                problem(
-                    f"Expected {len(self.names)} numbers per row: {', '.join(self.names)}",
-                    f"{values.shape[1]} numbers",
-                    "Give one name for each.",
-                )
-            )
         if not self.standardize:
             n = values.shape[1]
             return replace(self, mean=(0.0,) * n, std=(1.0,) * n)
         scaled = np.log1p(values) if self.log else values
         std = scaled.std(0)
-        if still := [i for i, s in enumerate(std) if not s > 0]:
-            raise DataError(
-                problem(
-                    "Expected training targets that differ",
-                    f"{values[0, still[0]]:g} in all {len(values)} rows{self._called(still[0])}",
-                    "Check the column; there is nothing to learn in it.",
-                )
-            )
+        self._check_differ(values)
         return replace(self, mean=tuple(scaled.mean(0).tolist()), std=tuple(std.tolist()))
 
     def encode(self, raw: Any) -> Encoded:
@@ -140,41 +131,60 @@ class RegressionTarget(Target[Any, Tensor]):
                 )
             )
         if self.log:
-            # A model may say less than 0 while it learns; the logarithm ends at -1.
-            out, y = out.clamp_min(-0.999999).log1p(), y.log1p()
+            # A model may say less than 0 while it learns. The logarithm ends at -1; mirrored
+            # at 0 it goes on, and with it the gradient.
+            out, y = out.sign() * out.abs().log1p(), y.log1p()
         error = out - y
-        if self.standardize:
+        if self.standardize and self.std:
             error = error / error.new_tensor(self.std)
         return error.square().mean(1)
 
     def _read(self, raws: Labels, width: int | None = None) -> NDArray[np.float64]:
         """Numbers ``(N, n)``; refuses what is missing or infinite, naming the row."""
         values = _numbers(raws)
-        bad = ~np.isfinite(values).all(1)
+        bad = ~(np.abs(values) <= np.finfo(np.float32).max).all(1)
         if self.log:
             bad |= (values < 0).any(1)
         if bad.any():
             row = int(bad.argmax())
-            given = raws[row]
+            given = raws[row].tolist() if hasattr(raws[row], "tolist") else raws[row]
+            where = f" in row {row} of these; {int(bad.sum())} such rows" if len(values) > 1 else ""
             raise DataError(
                 problem(
                     f"Expected a number{' from 0 on (log=True)' if self.log else ''} in every row",
-                    f"{given!r:.80} in row {row} of these; {int(bad.sum())} such rows",
+                    f"{given!r:.80}{where}",
                     "Fill them in, or leave these rows out.",
                 )
             )
         if width is not None and values.shape[1] != width:
+            named = f": {', '.join(self.names)}" if self.names else ""
             raise DataError(
                 problem(
-                    f"Expected {width} numbers in every row",
-                    f"{values.shape[1]} in some",
+                    f"Expected {width} numbers in every row{named}",
+                    f"{values.shape[1]} in row 0 of these",
                     "Give every row as many numbers.",
                 )
             )
         return values
 
-    def _called(self, i: int) -> str:
-        return f" of {self.names[i]!r}" if self.names else ""
+    def _check_differ(self, values: NDArray[np.float64]) -> None:
+        """Refuse a column of one number, or of numbers that 32 bits cannot tell apart."""
+        as_encoded = values.astype(np.float32)
+        same = as_encoded.min(0) == as_encoded.max(0)
+        if not same.any():
+            return
+        i = int(same.argmax())
+        named = f" of {self.names[i]!r}" if self.names else ""
+        fix = "Check the column; there is nothing to learn in it."
+        if np.ptp(values[:, i]) > 0:
+            fix = "They differ by too little for 32 bits: subtract the smallest from all first."
+        raise DataError(
+            problem(
+                "Expected training targets that differ",
+                f"{values[0, i]:g} in all {len(values)} rows{named}",
+                fix,
+            )
+        )
 
 
 def RegressionBlock(  # noqa: N802 - a block is named like a class in the course's vocabulary
@@ -203,7 +213,8 @@ def RegressionBlock(  # noqa: N802 - a block is named like a class in the course
                 "Leave one of them out.",
             )
         )
-    return RegressionTarget(tuple(map(str, names)), log, standardize)
+    width = 0 if names else n_out or 0
+    return RegressionTarget(tuple(map(str, names)), log, standardize, width=width)
 
 
 def _numbers(raws: Labels) -> NDArray[np.float64]:
@@ -238,7 +249,7 @@ def _array(raws: Sequence[Any]) -> NDArray[Any]:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 

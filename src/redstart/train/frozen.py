@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from redstart.data.batch import Batch
 from redstart.data.cache import default_cache_bytes
-from redstart.data.dataset import ItemDataset, TableDataset
+from redstart.data.dataset import ItemDataset
 from redstart.data.loader import Loader
 from redstart.data.loaders import DataLoaders
 from redstart.data.stream import TensorCodec
+from redstart.data.table_dataset import TableDataset
 from redstart.train.engine import Engine
 from redstart.train.predict import in_order, run_through
 

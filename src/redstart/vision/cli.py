@@ -5,13 +5,14 @@ Each verb is a function whose parameters are its options.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from redstart.errors import ConfigError, DataError, problem
+from redstart.console import echo, figure, given, print_check, run_folder, say
+from redstart.errors import DataError, problem
 
 if TYPE_CHECKING:
     from redstart.data.loaders import DataLoaders
@@ -75,7 +76,7 @@ def train(  # noqa: PLR0913 - a parameter is an option
 
     if weights is not None and not pretrained:
         raise typer.BadParameter("--weights and --no-pretrained exclude each other.")
-    run = _run_folder(out, overwrite=overwrite)
+    run = run_folder(out, overwrite=overwrite)
     dls = _loaders(
         folder,
         names=(train, valid),
@@ -101,7 +102,7 @@ def train(  # noqa: PLR0913 - a parameter is an option
     learn.fine_tune(epochs, **({} if lr is None else {"base_lr": lr}), freeze_epochs=before)
     _draw(learn, run)
     learn.export("model.redstart")
-    _say(learn, run)
+    say(learn, run, _WRITTEN, "held-out pictures")
 
 
 def show(
@@ -133,8 +134,6 @@ def check(
     workers: Workers = None,
 ) -> None:
     """Read every picture and say which cannot be read; then the exit code is 1."""
-    from redstart.data.check import check as check_loaders
-
     dls = _loaders(
         folder,
         names=(train, valid),
@@ -144,12 +143,7 @@ def check(
         seed=seed,
         num_workers=workers,
     )
-    clean, report = check_loaders(dls)
-    print(clean)
-    for line in report.lines(most=len(report.bad)):
-        print(line)
-    if report.bad:
-        raise typer.Exit(1)
+    print_check(dls)
 
 
 def lr_find(  # noqa: PLR0913 - a parameter is an option
@@ -196,11 +190,11 @@ def demo(out: Path) -> None:
 
     folder, run = write_digits(out / "digits"), out / "run"
     model = run / "model.redstart"
-    _echo(f"check vision {folder} --size 32")
+    echo(f"check vision {folder} --size 32")
     check(folder, size=32)
-    _echo(f"show vision {folder} --size 32 --no-augment --out {out / 'digits.png'}")
+    echo(f"show vision {folder} --size 32 --no-augment --out {out / 'digits.png'}")
     show(folder, size=32, augment=False, out=out / "digits.png")
-    _echo(
+    echo(
         f"train vision {folder} --arch test_resnet --no-pretrained --size 32 --epochs 12 "
         f"--lr 0.005 --no-flip --out {run} --overwrite"
     )
@@ -216,18 +210,14 @@ def demo(out: Path) -> None:
         overwrite=True,
     )
     files = [min((folder / label).iterdir()) for label in "0123456789"]
-    _echo(f"predict {model} {files[0]} {files[1]} ...")
+    echo(f"predict {model} {files[0]} {files[1]} ...")
     bundle = load_learner(model)
     for file, found in zip(files, bundle.get_preds(files), strict=True):
         print(f"{file}  {found.decoded}  {found.probs.max():.4f}")
     said = bundle.facts["metrics"]["accuracy"]
     print(f"\npictures and run folder  {run}/\nexported model           {model}")
-    print(_figure("accuracy", said["value"], said["interval"], bundle.facts["validation_rows"]))
-
-
-def _echo(command: str) -> None:
-    """Say which command does what comes next."""
-    print(f"\n$ redstart {command}", flush=True)
+    rows = f"{bundle.facts['validation_rows']} held-out pictures"
+    print(figure("accuracy", said["value"], said["interval"], rows))
 
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
@@ -261,7 +251,7 @@ def _loaders(
     from redstart.vision import ImageDataLoaders, Resize, aug_transforms
 
     train_name, valid_name = names
-    options = {name: value for name, value in options.items() if value is not None}
+    options = given(**options)
     if valid_pct is None and not valid_name:
         if _has_parts(folder, train_name):
             valid_name = _valid_folder(folder, train_name)
@@ -302,35 +292,6 @@ def _valid_folder(folder: Path, train_name: str) -> str:
     )
 
 
-def _run_folder(out: Path | None, *, overwrite: bool) -> Path:
-    """The folder to write to, without traces of an earlier run."""
-    from redstart.train.folder import new_folder
-
-    folder = out or new_folder(Path("runs"))
-    earlier = [folder / name for name in ("events.jsonl", "settings.json")]
-    if any(file.exists() for file in earlier) and not overwrite:
-        raise ConfigError(
-            problem(
-                "Expected a folder without an earlier run",
-                f"--out {folder}",
-                "Choose another folder, or pass --overwrite.",
-            )
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            problem(
-                "Expected a folder that can be written to",
-                f"--out {folder}: {error.strerror}",
-                "Choose another one.",
-            )
-        ) from error
-    for file in earlier:
-        file.unlink(missing_ok=True)
-    return folder
-
-
 def _draw(learn: Learner, run: Path) -> None:
     from redstart.vision import ClassificationInterpretation
 
@@ -341,28 +302,9 @@ def _draw(learn: Learner, run: Path) -> None:
     found.plot_top_losses(9).save(run / "top_losses.png")
 
 
-_WRITTEN = {
+_WRITTEN: Final = {
     "batch.png": "training pictures as the model saw them",
     "results.png": "held-out pictures with truth and prediction",
     "top_losses.png": "the worst mistakes",
     "confusion.png": "which label was taken for which",
-    "loss.png": "the loss, batch by batch",
-    "settings.json": "settings, seeds, versions, hashes of data and split",
-    "events.jsonl": "figures of every epoch",
-    "model.redstart": "the model; `redstart predict` takes it",
 }
-
-
-def _say(learn: Learner, run: Path) -> None:
-    """Say where everything is and how good the model is."""
-    print(f"\n{run}/")
-    for name, what in _WRITTEN.items():
-        print(f"  {name:<16}{what}")
-    recorder = learn.recorder
-    for name, interval in recorder.intervals.items():
-        print(_figure(name, recorder.rows[-1][name], interval, recorder.n_valid))
-
-
-def _figure(name: str, value: float, interval: Sequence[float] | None, n_rows: int) -> str:
-    between = f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
-    return f"{name} {value:.4f}{between} on {n_rows} held-out pictures"

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from redstart.data.loaders import DataLoaders
-from redstart.data.target import labels_at
 from redstart.domain import ModelRecipe
 from redstart.errors import ConfigError, problem
 from redstart.nn.init import body_and_head
-from redstart.targets.category import CategoryTarget
+from redstart.targets.options import with_loss_options
 from redstart.train.learner import Learner
 from redstart.vision.codec import ImageCodec
 from redstart.vision.models import arch_name, backbone_config, build_classifier
@@ -62,7 +61,7 @@ def vision_learner(
         raise ConfigError(
             problem("Expected loaders of pictures", repr(dls), "Make them with `ImageBlock`.")
         )
-    dls = _with_loss_options(dls, options)
+    dls = with_loss_options(dls, options)
     if isinstance(arch, nn.Module):
         return Learner(dls, arch, loss_func, metrics=metrics, **options)
     name = arch_name(arch)
@@ -110,25 +109,3 @@ def _for_channels(
     if channels == len(mean):
         return tuple(mean), tuple(std)
     return (sum(mean) / len(mean),) * channels, (sum(std) / len(std),) * channels
-
-
-def _with_loss_options(dls: DataLoaders, options: dict[str, Any]) -> DataLoaders:
-    """Move loss options from the learner's arguments into the target."""
-    smoothing: float = options.pop("label_smoothing", 0.0)
-    weights: Sequence[float] | Literal["balanced"] = options.pop("class_weights", ())
-    if not smoothing and not weights:
-        return dls
-    target = dls.target
-    if not isinstance(target, CategoryTarget):
-        raise ConfigError(
-            problem(
-                "Expected a single-label target for `label_smoothing` and `class_weights`",
-                f"target={target.kind!r}",
-                "Leave them out, or pass your own `loss_func`.",
-            )
-        )
-    raws = dls.source.raws
-    assert raws is not None  # noqa: S101 - loaders of a learner have labels
-    kept = weights if isinstance(weights, str) else tuple(weights)
-    changed = replace(target, label_smoothing=smoothing, class_weights=kept)
-    return dls.with_target(changed.fit(labels_at(raws, dls.parts()["train"])))

@@ -189,8 +189,18 @@ def test_check_lists_what_cannot_be_read(run: Run, birds: Path) -> None:
     assert (folder / "1" / "cut.png").exists()
 
 
-def test_the_domain_may_be_left_out_while_there_is_one(run: Run, birds: Path) -> None:
-    assert run("check", birds, "--size", 16) == run("check", "vision", birds, "--size", 16)
+def test_the_domain_may_be_left_out_where_there_is_one(run: Run, model: Path) -> None:
+    code, out, err = run("recommend", model)
+    assert (code, out) == (2, "")
+    assert "Expected a model that recommends" in err
+
+
+def test_the_domain_is_asked_for_where_there_are_several(run: Run, birds: Path) -> None:
+    code, out, err = run("check", birds, "--size", 16)
+    assert (code, out) == (2, "")
+    assert "Expected a kind of data after `check`: collab, tabular, vision" in err
+    assert f"redstart check vision {birds}" in err
+    assert "redstart train tabular sales.csv" in run("train", "sales.csv")[2]
 
 
 def test_show_writes_a_picture(run: Run, birds: Path) -> None:
@@ -295,7 +305,7 @@ def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_program_and_the_module_are_the_same() -> None:
     for command in ([sys.executable, "-m", "redstart"], [Path(sys.executable).parent / "redstart"]):
         done = subprocess.run(
-            [*command, "check", "nowhere"], capture_output=True, text=True, env={**os.environ}
+            [*command, "check", "vision", "nowhere"], capture_output=True, text=True, env={**os.environ}
         )
         assert done.returncode == 2
         assert done.stdout == ""

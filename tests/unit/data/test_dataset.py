@@ -13,10 +13,11 @@ from redstart.data.batch import Batch, Encoded, stack
 from redstart.data.block import DataBlock
 from redstart.data.cache import RowCache
 from redstart.data.codec import Codec
-from redstart.data.dataset import Dataset, ItemDataset, Source, TableDataset, collate_inputs
+from redstart.data.dataset import Dataset, ItemDataset, Source, collate_inputs
 from redstart.data.items import get_image_files, parent_label
 from redstart.data.loader import Loader
 from redstart.data.stream import TensorCodec, TensorTarget
+from redstart.data.table_dataset import TableDataset
 from redstart.data.target import Target
 from redstart.errors import DataError
 from redstart.rng import generator

@@ -10,6 +10,7 @@ import torch
 from data_kit import Numbers, numbers, picture, pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_kit import table_loaders
 
 from redstart.data.batch import Batch
 from redstart.data.block import DataBlock
@@ -262,3 +263,56 @@ def test_an_option_that_would_be_ignored_is_refused() -> None:
 
 def test_default_workers_are_few_and_never_none() -> None:
     assert 1 <= default_workers() <= 8
+
+
+# ---- tables
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n=st.integers(6, 40),
+    bs=st.integers(1, 12),
+    passes=st.integers(1, 3),
+    epoch=st.integers(0, 2),
+    skip=st.integers(0, 5),
+)
+def test_batches_of_a_table_are_those_of_its_rows_one_by_one(
+    n: int, bs: int, passes: int, epoch: int, skip: int
+) -> None:
+    whole = table_loaders(n, valid=(1, 3), bs=bs)
+    rows = numbers(n, valid=(1, 3), bs=bs)
+    for one, other in ((whole.train, rows.train), (whole.valid, rows.valid)):
+        one, other = one.replace(passes=passes), other.replace(passes=passes)
+        assert len(one) == len(other)
+        wanted = list(other.batches(epoch=epoch, skip=skip))
+        assert same(list(one.batches(epoch=epoch, skip=skip)), wanted)
+
+
+def test_a_table_of_many_rows_is_gathered_in_parts_and_loses_none() -> None:
+    n = 2 + 67 * 500 + 1  # several gathers, and a last row alone that joins
+    train = table_loaders(n, valid=(0, 1), bs=500).train.replace(passes=2)
+    batches = list(train.batches(epoch=3))
+    index = torch.cat([batch.index for batch in batches])
+    assert index.tolist() == [row + 2 for row in train.order(epoch=3)]
+    assert [len(batch) for batch in batches] == [*[500] * 66, 501] * 2
+    for batch in batches:
+        assert torch.equal(batch.x[0], torch.stack([batch.index, 2 * batch.index], 1).float())
+        assert batch.y is not None and torch.equal(batch.y[0], batch.index % 2)
+    assert same(list(train.batches(epoch=3, skip=40)), batches[40:])
+
+
+def test_batches_of_a_table_are_views_not_copies() -> None:
+    first, second, *_ = table_loaders(40, valid=(0,)).train
+    for one, other in ((first.x[0], second.x[0]), (first.y[0], second.y[0])):
+        assert one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def test_a_lonely_last_row_of_a_table_joins_the_batch_before() -> None:
+    loader = table_loaders(13, valid=(0, 1, 2, 3), bs=4).train
+    assert [len(batch) for batch in loader] == [4, 5]
+
+
+def test_a_table_is_augmented_as_rows_are() -> None:
+    loader = table_loaders(20).train.replace(tfms=(noise,), passes=2)
+    rows = numbers(20).train.replace(tfms=(noise,), passes=2)
+    assert same(list(loader.batches(epoch=1)), list(rows.batches(epoch=1)))

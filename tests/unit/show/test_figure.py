@@ -8,7 +8,7 @@ from redstart.errors import ConfigError
 from redstart.show.card import Card
 from redstart.show.drawing import RIGHT, WRONG, Drawing
 from redstart.show.figure import figure, percent
-from redstart.show.view import Caption, ImageView, LineView, TextView
+from redstart.show.view import Caption, ImageView, LineView, Number, RowView, TextView
 
 LONG = "a very long label, $x_1$ in it, that nobody wanted and that has more than sixty characters"
 SNAKE = "American_bullfrog_lithobates_catesbeianus_juvenile_specimen_with_suffix_0012"
@@ -103,6 +103,72 @@ def test_texts_and_curves_stay_in_their_cells() -> None:
     shown = [box for text, box in texts(drawing).items() if "saw" in text.get_text()]
     place = drawing.axes[0].get_window_extent()
     assert shown[0].x1 <= place.x1 and shown[0].y0 >= place.y0
+
+
+# ---- rows of tables
+
+
+def row_view(n: int) -> RowView:
+    hard = (("capital_" * 9, "2,174"), ("country", LONG), (LONG, SNAKE), ("a", "line\nbreak $x$"))
+    return RowView((*hard, *((f"column {i}", f"{i}") for i in range(60)))[:n])
+
+
+def lines_of(drawing: Drawing) -> list[list[str]]:
+    """Texts of every ``Axes``, line by line from the top, name before value."""
+    return [
+        [t.get_text() for t in sorted(ax.texts, key=lambda t: (-t.get_position()[1], t.get_ha()))]
+        for ax in drawing.axes
+    ]
+
+
+@pytest.mark.parametrize("figsize", [None, (5, 3), (12, 3)])
+def test_rows_of_a_table_do_not_overlap(figsize: tuple[float, float] | None) -> None:
+    cards = [
+        Card(index=n, view=row_view(n), item=f"row {n}", truth=Number("1,234"), pred=Number("9"))
+        for n in (0, 1, 4, 14, 60)
+    ]
+    drawing = figure(cards, figsize=figsize, title="Rows")
+    assert clashes(drawing) == []
+    for ax in drawing.axes:
+        place = ax.get_window_extent()
+        for text, box in texts(drawing).items():
+            if text in ax.texts:
+                assert place.padded(1.5).contains(box.x0, box.y0)
+                assert place.padded(1.5).contains(box.x1, box.y1)
+
+
+def test_a_row_of_few_columns_is_shown_whole_and_of_many_it_says_how_many_more() -> None:
+    few, many = lines_of(figure([Card(index=n, view=row_view(n)) for n in (14, 60)]))
+    assert len(few) == 28 and few[8:10] == ["column 0", "0"] and few[-1] == "9"
+    assert few[7] == "line break $x$", "one line, and dollars are letters"
+    assert len(many) % 2 == 1, "the last line has no value"
+    shown = len(many) // 2
+    assert many[-1] == f"and {60 - shown} more columns" and 14 < shown < 30
+
+
+def test_a_long_name_takes_the_room_that_its_value_leaves_and_the_reverse() -> None:
+    name, short, country, long, *both = lines_of(figure([Card(index=0, view=row_view(3))]))[0]
+    assert (short, country) == ("2,174", "country"), "what is short stays"
+    assert all("…" in text for text in (name, long, *both))
+    assert len(name) > 30 and len(long) > 30
+    assert all(len(text) > 15 for text in both), "half of the line each"
+
+
+def test_a_figure_of_rows_is_as_high_as_they_need() -> None:
+    low, high = (figure([Card(index=0, view=row_view(n))]).size[1] for n in (5, 14))
+    assert low < high < figure([Card(index=0, view=row_view(60))]).size[1] < 600
+    assert RowView(()).height == 0 and row_view(4).height == 2 * row_view(2).height
+
+
+def test_numbers_are_neither_right_nor_wrong() -> None:
+    near = Card(index=0, view=row_view(2), truth=Number("3"), pred=Number("3.1"))
+    same = Card(index=1, view=row_view(2), truth=Number("3"), pred=Number("3"))
+    assert near.correct is None and same.correct is None
+    drawing = figure([near, same])
+    colours = {text.get_text(): text.get_color() for text in drawing.figure.texts}
+    assert {"3.1", "is 3", "3"} <= set(colours)
+    assert RIGHT not in colours.values() and WRONG not in colours.values()
+    assert words(figure([Card(index=0, view=RowView(()), truth=Number("7"))])) == ["7"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 from redstart.show.card import Card
 from redstart.show.page import document, page, table
 from redstart.show.plots import plot_losses
-from redstart.show.view import Caption, ImageView, LineView, TextView
+from redstart.show.view import Caption, ImageView, LineView, Number, RowView, TextView
 
 EVIL = "<script>alert('x')</script> & \"co\""
 
@@ -62,6 +62,16 @@ def test_a_page_holds_pictures_and_escapes_words() -> None:
     assert "✗ bee" in reader.words and "is ant" in reader.words
     assert "30% sure" in reader.words and "loss 0.5" in reader.words
     assert "row 1" in reader.words, "a row without a name leads back by its number"
+
+
+def test_a_row_of_a_table_is_a_table_and_its_number_has_no_mark() -> None:
+    view = RowView((("age", "39"), (EVIL, EVIL)))
+    cards = [Card(index=0, view=view, truth=Number("7"), pred=Number(f"8 {EVIL}"))]
+    reader = read(page(cards))
+    assert reader.tags.count("td") == 4
+    assert reader.words.count(EVIL) == 3 and "39" in reader.words
+    assert "is 7" in reader.words and "8" in reader.words
+    assert "✓" not in reader.words and "✗" not in reader.words
 
 
 def test_a_page_without_cards_says_so() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -262,3 +263,64 @@ def test_findings_name_the_classes_that_a_part_lacks() -> None:
     assert findings("abc", "", "abc") == [], "a part that is not there is another matter"
     (many,) = findings("a", "", ["a", *map(str, range(40))])
     assert "40 of 41" in many and "and 20 more" in many
+
+
+# ---- arrays
+
+
+@settings(deadline=None, max_examples=50)
+@given(LABELS, st.sampled_from(["balanced", ()]), st.booleans())
+def test_an_array_of_labels_is_read_as_a_list_of_them(
+    labels: list[Any], weights: Any, one_kind: bool
+) -> None:
+    arrays = [np.array(labels, dtype=object)]
+    if one_kind and len({type(label) for label in labels}) == 1 and "\0" not in str(labels):
+        arrays.append(np.array(labels))
+    for array in arrays:
+        given = list(array) if array.dtype != object else labels
+        target = CategoryBlock(class_weights=weights).fit(given)
+        assert CategoryBlock(class_weights=weights).fit(array) == target
+        (whole,) = target.encode_table(array) or ()
+        assert whole.dtype == torch.int64
+        assert whole.tolist() == [int(target.encode(label)[0]) for label in given]
+        half = len(labels) // 2
+        assert target.findings(array[:half], array[half:]) == target.findings(
+            given[:half], given[half:]
+        )
+
+
+def test_a_list_of_labels_goes_row_by_row() -> None:
+    assert CategoryTarget(("a", "b")).encode_table(["a", "b"]) is None
+
+
+def test_an_array_without_rows_has_no_labels() -> None:
+    target = CategoryTarget(("a", "b"))
+    (found,) = target.encode_table(np.array([], dtype=object)) or ()
+    assert found.shape == (0,) and found.dtype == torch.int64
+    assert target.findings(np.array([]), np.array([])) == []
+    with pytest.raises(DataError, match="Got: no label"):
+        CategoryTarget().fit(np.array([]))
+
+
+@pytest.mark.parametrize("label", [None, float("nan"), pd.NA, pd.NaT])
+def test_a_missing_label_in_an_array_is_refused_and_its_row_named(label: Any) -> None:
+    array = np.array(["a", "b", label, "a", label], dtype=object)
+    said = r"Expected a label.*Fill it in.*It is in row 2 of these; 2 such rows\."
+    with pytest.raises(DataError, match=said):
+        CategoryTarget(("a", "b")).encode_table(array)
+    with pytest.raises(DataError, match=said):
+        CategoryTarget().fit(array)
+    with pytest.raises(DataError, match=said):
+        CategoryTarget(("a", "b")).findings(array, array[:2])
+    with pytest.raises(DataError, match="row 1 of these; 1 such rows"):
+        CategoryTarget().fit(np.array([1.0, np.nan, 2.0]))
+
+
+def test_an_unknown_label_in_an_array_is_refused_and_its_row_named() -> None:
+    with pytest.raises(DataError, match=r"label='cat'\. Did you mean 'cats'\?.*row 1 of these"):
+        CategoryTarget(("cats", "dogs")).encode_table(np.array(["dogs", "cat"]))
+
+
+def test_an_array_of_several_columns_is_not_one_label_per_row() -> None:
+    with pytest.raises(DataError, match=r"one name or number.*Use only its first part"):
+        CategoryTarget(("a", "b")).encode_table(np.array([["a", "b"], ["a", "a"]]))

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from callback_runs import fit, linear, make_run, pairs
 from torch import Tensor, nn
 
-from redstart.data.dataset import Source, TableDataset
+from redstart.data.dataset import Source
 from redstart.data.loader import Loader
 from redstart.data.loaders import DataLoaders
 from redstart.data.stream import TensorCodec, TensorTarget
+from redstart.data.table_dataset import TableDataset
 from redstart.errors import ConfigError, NonFiniteLossError
 from redstart.rng import forked
 from redstart.train.callback import Callback

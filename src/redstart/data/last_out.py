@@ -1,0 +1,114 @@
+"""Holding out what each user did last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redstart.data.apportion import answers_of, some, times
+from redstart.data.frame import is_frame
+from redstart.data.split import Split, Splitter
+from redstart.data.table import Table, missing
+from redstart.errors import ConfigError, DataError, problem
+
+__all__ = ["LastOutSplitter"]
+
+
+def LastOutSplitter(  # noqa: N802
+    user: Callable[[Any], Any] | str,
+    time: Callable[[Any], Any] | str | None = None,
+    n: int = 1,
+    test_n: int = 0,
+) -> Splitter:
+    """Validate on each user's last rows, and train on what he did before.
+
+    The test rows come after the validation rows. Users with ``n + test_n`` rows or fewer, and
+    rows without a user, only train.
+
+    Args:
+        user: User of an item, or the name of its column.
+        time: Time of an item, or the name of its column, as for ``TimeSplitter``. Rows of
+            one time, and all rows if ``None``, are in the order they come in.
+        n: Rows of each user to validate on.
+        test_n: Rows of each user kept for the final test.
+
+    Raises:
+        ConfigError: If ``n`` is below 1 or ``test_n`` below 0.
+    """
+    if n < 1 or test_n < 0:
+        raise ConfigError(
+            problem(
+                "Expected `n` of 1 or more and `test_n` of 0 or more",
+                f"n={n}, test_n={test_n}",
+                "They count the rows of each user.",
+            )
+        )
+
+    def split(items: Any) -> Split:
+        who = _codes(_values(items, user))
+        order = np.argsort(who, kind="stable")
+        if time is not None:
+            order = np.argsort(_moments(_values(items, time), who), kind="stable")
+            order = order[np.argsort(who[order], kind="stable")]
+        counts = np.bincount(who + 1)[1:]
+        ranked = who[order]
+        known = ranked >= 0
+        left = np.zeros(len(order), dtype=np.int64)  # later rows of the same user
+        ends = np.cumsum(counts) + (~known).sum()
+        left[known] = ends[ranked[known]] - 1 - np.flatnonzero(known)
+        held = known.copy()
+        held[known] = counts[ranked[known]] > n + test_n
+        valid = held & (left >= test_n) & (left < n + test_n)
+        test = held & (left < test_n)
+        if not valid.any():
+            raise DataError(
+                problem(
+                    f"Expected a user with at least {n + test_n + 1} rows",
+                    f"{len(counts)} users, of at most {int(counts.max(initial=0))} rows",
+                    "Lower `n` or `test_n`, or check the column of users.",
+                )
+            )
+        parts = (~(valid | test), valid, test)
+        train_rows, valid_rows, test_rows = (np.sort(order[part]).tolist() for part in parts)
+        return Split(tuple(train_rows), tuple(valid_rows), tuple(test_rows))
+
+    return split
+
+
+def _values(items: Any, by: Callable[[Any], Any] | str) -> NDArray[Any]:
+    """A column as an array, or what a function says of each item."""
+    if isinstance(by, str) and (isinstance(items, Table) or is_frame(items)):
+        return np.asarray(Table.of(items).column(by).to_numpy())
+    answers = answers_of(items, by)
+    found = np.empty(len(answers), dtype=object)
+    found[:] = answers
+    return found
+
+
+def _codes(users: NDArray[Any]) -> NDArray[np.int64]:
+    """Number users as they first come; -1 where there is none."""
+    import pandas as pd
+
+    codes, _ = pd.factorize(users)
+    return np.asarray(codes, dtype=np.int64)
+
+
+def _moments(values: NDArray[Any], who: NDArray[np.int64]) -> NDArray[Any]:
+    """Times as numbers that sort alike. Rows that have no user need none."""
+    needed = who >= 0
+    if values.dtype.kind in "iufM":
+        if len(empty := np.flatnonzero(missing(values) & needed)):
+            raise DataError(
+                problem(
+                    "Expected a time in every row of a user",
+                    f"none in rows {some(empty.tolist())}",
+                    "Fill them in, or drop these rows.",
+                )
+            )
+        return values.astype(np.int64) if values.dtype.kind == "M" else values
+    found = np.zeros(len(values))
+    found[needed] = times(values[needed])
+    return found
