@@ -56,5 +56,5 @@ $(READY): pyproject.toml constraints.txt
 $(BENCH_READY): pyproject.toml
 	@echo "Installing into $(BENCH_VENV), with fastai and Lightning."
 	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
-	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --editable . "fastai>=2.8,<2.9" "lightning>=2.6,<2.7"
+	@$(BENCH_VENV)/bin/python $(PIP_INSTALL) --editable ".[tabular]" "fastai>=2.8,<2.9" "lightning>=2.6,<2.7"
 	@touch $@

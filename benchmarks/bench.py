@@ -33,7 +33,18 @@ __all__ = [
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-PACKAGES = ("redstart", "torch", "torchvision", "timm", "pillow", "numpy", "fastai", "lightning")
+PACKAGES = (
+    "redstart",
+    "torch",
+    "torchvision",
+    "timm",
+    "pillow",
+    "numpy",
+    "pandas",
+    "fastai",
+    "lightning",
+    "lightgbm",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class Target:
     def met(self) -> bool | None:
         if self.value is None:
             return None
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
+        return bool(self.value >= self.limit if self.at_least else self.value <= self.limit)
 
     def line(self, *, judged: bool = True) -> str:
         """In words; without a verdict if the run was too short for one."""

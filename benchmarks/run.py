@@ -15,7 +15,18 @@ import sys
 
 from bench import HERE, RESULTS
 
-NAMES = ("calls", "imports", "loop", "predict", "decode", "ants_bees")
+NAMES = (
+    "calls",
+    "imports",
+    "loop",
+    "predict",
+    "decode",
+    "ants_bees",
+    "tabular_speed",
+    "tabular_accuracy",
+    "collab_speed",
+    "collab_accuracy",
+)
 
 
 def main() -> int:

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from redstart.errors import ConfigError, problem
+from redstart.show.digits import places
 
 if TYPE_CHECKING:
     from redstart.data.loaders import DataLoaders
     from redstart.train.learner import Learner
 
-__all__ = ["WRITTEN", "echo", "figure", "given", "print_check", "run_folder", "say"]
+__all__ = [
+    "WRITTEN",
+    "Delimiter",
+    "Device",
+    "Encoding",
+    "Out",
+    "echo",
+    "figure",
+    "given",
+    "print_check",
+    "print_rate",
+    "run_folder",
+    "say",
+]
+
+Delimiter = Annotated[str | None, typer.Option(help="Between columns; found out if left out.")]
+Encoding = Annotated[str | None, typer.Option(help="Of a CSV file; UTF-8 if left out.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write to; runs/TIME if left out.")]
+Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda; the best if left out.")]
 
 WRITTEN: Final[Mapping[str, str]] = {
     "loss.png": "the loss, batch by batch",
@@ -39,7 +58,7 @@ def run_folder(out: Path | None, *, overwrite: bool) -> Path:
 
     folder = out or new_folder(Path("runs"))
     earlier = [folder / name for name in ("events.jsonl", "settings.json")]
-    if any(file.exists() for file in earlier) and not overwrite:
+    if any(file.exists() for file in (*earlier, folder / "model.redstart")) and not overwrite:
         raise ConfigError(
             problem(
                 "Expected a folder without an earlier run",
@@ -79,6 +98,20 @@ def print_check(dls: DataLoaders) -> None:
         raise typer.Exit(1)
 
 
+def print_rate(learn: Learner, out: Path) -> None:
+    """Look for a learning rate, print it, and draw the curve.
+
+    Args:
+        learn: As it is before training.
+        out: Picture to write.
+    """
+    from redstart.train.lrfind import valley
+
+    found = learn.lr_find(show_plot=False, suggest_funcs=(valley,))
+    print(f"suggested learning rate: {found.valley:.2g}")
+    print("wrote", found.plot().save(out))
+
+
 def say(learn: Learner, run: Path, written: Mapping[str, str], what: str) -> None:
     """Say where everything is and how good the model is.
 
@@ -90,7 +123,8 @@ def say(learn: Learner, run: Path, written: Mapping[str, str], what: str) -> Non
     """
     print(f"\n{run}/")
     for name, about in {**written, **WRITTEN}.items():
-        print(f"  {name:<16}{about}")
+        if (run / name).exists():
+            print(f"  {name:<16}{about}")
     recorder = learn.recorder
     for name, interval in recorder.intervals.items():
         print(figure(name, recorder.rows[-1][name], interval, f"{recorder.n_valid} {what}"))
@@ -105,8 +139,9 @@ def figure(name: str, value: float, interval: Sequence[float] | None, rows: str)
         interval: Its 95% interval, if it has one.
         rows: What it was measured on, such as ``"153 held-out pictures"``.
     """
-    between = f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
-    return f"{name} {value:.4f}{between} on {rows}"
+    said, *ends = places([value, *(interval or ())])
+    between = f" (95% interval {ends[0]} to {ends[1]})" if ends else ""
+    return f"{name} {said}{between} on {rows}"
 
 
 def echo(command: str) -> None:

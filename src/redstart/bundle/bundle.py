@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from redstart.config import JSON, from_config
 from redstart.data.codec import Codec
 from redstart.data.dataset import collate_inputs
 from redstart.data.frame import Row
-from redstart.data.loaders import best_device
+from redstart.data.loaders import as_device
 from redstart.data.target import Prediction, Target
 from redstart.domain import ModelRecipe, find_domain
 from redstart.errors import BundleError, problem
@@ -128,7 +128,9 @@ class Bundle:
                 yield encoded, self.target.predict(self.model(*x))
 
     def __repr__(self) -> str:
-        arch = "own model" if self.recipe is None else self.recipe.arguments.get("arch", "model")
+        arch: Any = "own model"
+        if self.recipe is not None:
+            arch = self.recipe.arguments.get("arch") or self.recipe.builder
         metrics = self.facts.get("metrics", {})
         said = "".join(f"; {name} {m['value']:.4f}" for name, m in metrics.items())
         classes = f"{len(self.vocab)} classes" if self.vocab else f"{self.target.n_out} outputs"
@@ -147,8 +149,9 @@ def load_learner(
 
     Raises:
         BundleError: If the file is no bundle, was changed, or its model cannot be built.
+        ConfigError: If the device does not work.
     """
-    path = Path(path)
+    path, where = Path(path), as_device(device)
     head, tensors = file_format.read(path)
     if head["recipe"] is None and model is None:
         raise BundleError(
@@ -176,13 +179,18 @@ def load_learner(
                 f"{own}It was written with {wrote}.",
             )
         ) from error
-    built.to(device or best_device()).eval()
+    built.to(where).eval()
     opened: Bundle = (domain.bundle or Bundle)(codec, target, recipe, built, head["facts"])
     return opened
 
 
 def versions() -> dict[str, str]:
     """Versions of what a prediction depends on, as far as installed."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str]:
     found = {}
     for name in ("redstart", "torch", "torchvision", "timm", "pillow", "numpy", "pandas"):
         try:

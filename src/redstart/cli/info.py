@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from redstart.show.digits import places
+
 __all__ = ["info"]
 
 
@@ -28,8 +30,9 @@ def info(
     numbers = sum(t.numel() for t in tensors.values())
     vocab = head["target"].get("vocab", [])
     rows = {
-        "model": f"{recipe.get('arguments', {}).get('arch', 'own module')}, {numbers:,} numbers",
+        "model": f"{_architecture(recipe)}, {numbers:,} numbers",
         "predicts": f"{head['target']['kind']} from {head['codec']['kind']}",
+        "columns": _columns(head),
         "classes": f"{len(vocab)}: {', '.join(map(str, vocab))}" if vocab else "",
         "trained on": f"{facts.get('training_rows', '?')} rows, seed {facts.get('seed', '?')}",
         "created": facts.get("created", ""),
@@ -44,10 +47,24 @@ def info(
         print(f"{name:<12}{_figure(said, rows_measured)}")
 
 
+def _architecture(recipe: Mapping[str, Any]) -> str:
+    return recipe.get("arguments", {}).get("arch") or recipe.get("builder") or "own module"
+
+
 def _figure(said: Mapping[str, Any], n_rows: Any) -> str:
     """A figure in words; losses have no interval and need no more than their value."""
-    interval = said.get("interval")
-    if interval is None:
-        return f"{said['value']:.4f}"
-    low, high = interval
-    return f"{said['value']:.4f} (95% interval {low:.4f} to {high:.4f}) on {n_rows} held-out rows"
+    value, *ends = places([said["value"], *(said.get("interval") or ())])
+    if not ends:
+        return value
+    return f"{value} (95% interval {ends[0]} to {ends[1]}) on {n_rows} held-out rows"
+
+
+def _columns(head: Mapping[str, Any]) -> str:
+    """Columns that a table must have to be predicted."""
+    from redstart.config import from_config
+    from redstart.domain import find_domain
+
+    if not (recipe := head["recipe"]):
+        return ""
+    codec = from_config(head["codec"], find_domain(recipe["domain"]).kinds)
+    return ", ".join(getattr(codec, "inputs", ()))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from redstart.console import Delimiter, Device, Encoding
 from redstart.errors import DataError, problem
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def predict(
         bool, typer.Option("--json", help="JSON, with the probability of every class.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A table with a header.")] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda; the best there is if left out.")
-    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    device: Device = None,
 ) -> None:
     """Predict files, or the rows of tables.
 
@@ -78,11 +79,15 @@ def predict(
     opened = load_learner(bundle, device=device)
     # A file name may hold what the terminal's encoding cannot say.
     getattr(sys.stdout, "reconfigure", lambda **_: None)(errors="backslashreplace")
-    if isinstance(opened.codec, TableCodec):
-        answers = [a for file in files for a in _of_table(opened, file, alone=len(files) == 1)]
+    tables = isinstance(opened.codec, TableCodec)
+    if tables:
+        reading, alone = (delimiter, encoding), len(files) == 1
+        answers = [a for file in files for a in _of_table(opened, file, reading, alone=alone)]
+    elif delimiter is not None or encoding is not None:
+        raise typer.BadParameter("--delimiter and --encoding are for tables.")
     else:
         answers = list(_of_files(opened, _listed(files)))
-    named = "row" if isinstance(opened.codec, TableCodec) else "file"
+    named = "row" if tables else "file"
     write = _write_json if as_json else _write_csv if as_csv else _write_text
     write(answers, named)
     if any(answer.error is not None for answer in answers):
@@ -114,9 +119,13 @@ def _of_files(bundle: Bundle, files: Sequence[Path]) -> Iterator[Answer]:
         yield from _answers(bundle, some, list(map(str, some)))
 
 
-def _of_table(bundle: Bundle, file: Path, *, alone: bool) -> Iterator[Answer]:
+def _of_table(
+    bundle: Bundle, file: Path, reading: tuple[str | None, str | None], *, alone: bool
+) -> Iterator[Answer]:
     """Answers to the rows of one table; they are named after it where there are several."""
-    table = bundle.codec.listed(file)
+    from redstart.data.table import Table, read_table
+
+    table = Table(read_table(file, *reading))
     bundle.codec.encode_table(table[:0])  # a column that is not there fails for all rows
     for start in range(0, len(table), _ROWS):
         rows = range(start, min(start + _ROWS, len(table)))

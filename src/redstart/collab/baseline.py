@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -276,22 +277,55 @@ def _nearest(values: Any, had: Any, n: int, add: float, shrink: float) -> Any:
     columns, ones, column_squares = (m.T.tocsr() for m in (values, had, squares))
     norms = np.sqrt(np.asarray(squares.sum(0)).ravel())
     n_items, parts = values.shape[1], []
-    step = max(1, _PAIRS // max(n_items, 1))
-    for at in range(0, n_items, step):
-        rows = slice(at, at + step)
+    for at, end in _blocks(ones @ had.sum(1), n_items):
+        rows = slice(at, end)
         alike = _product(columns[rows], values)
         row = np.repeat(np.arange(alike.shape[0]), np.diff(alike.indptr))
         size = norms[row + at] * norms[alike.indices] + add
         if shrink:
-            # Norms over the users who rated both. All products have entries in one place.
-            both = _product(ones[rows], had).data
-            size = _product(column_squares[rows], had).data * _product(ones[rows], squares).data
+            # Norms over the users who rated both.
+            both = _at(alike, _product(ones[rows], had))
+            size = _at(alike, _product(column_squares[rows], had))
+            size = size * _at(alike, _product(ones[rows], squares))
             size = np.sqrt(size) * (both + shrink) / both
         data = np.divide(alike.data, size, out=np.zeros(len(row)), where=size > 0)
         kept = (data > 0) & (row + at != alike.indices)
         entries = (data[kept], (row[kept], alike.indices[kept]))
         parts.append(_largest(csr_matrix(entries, shape=alike.shape), n))
     return vstack(parts).tocsr() if parts else csr_matrix((0, 0))
+
+
+def _blocks(work: Any, n_items: int) -> Iterator[tuple[int, int]]:
+    """Cut items into blocks whose products are not too large.
+
+    Args:
+        work: How many ratings the users of each item have, ``(n_items, 1)``: no item has
+            more similar ones.
+        n_items: How many items there are.
+    """
+    most = np.minimum(np.asarray(work).ravel(), n_items).cumsum()
+    at = 0
+    while at < n_items:
+        before = most[at - 1] if at else 0
+        end = max(int(np.searchsorted(most, before + _PAIRS, side="right")), at + 1)
+        yield at, end
+        at = end
+
+
+def _at(pattern: Any, matrix: Any) -> NDArray[Any]:
+    """Entries of ``matrix`` where ``pattern`` has some; both in order.
+
+    A product that comes out as 0 leaves no entry, so one may have fewer than the other.
+    """
+    found: NDArray[Any] = matrix.data
+    if matrix.nnz != pattern.nnz:
+        wide = pattern.shape[1]
+        keys, wanted = (
+            np.repeat(np.arange(m.shape[0]), np.diff(m.indptr)) * wide + m.indices
+            for m in (matrix, pattern)
+        )
+        found = found[np.searchsorted(keys, wanted)]
+    return found
 
 
 def _product(a: Any, b: Any) -> Any:

@@ -15,10 +15,10 @@ from redstart.collab.codec import CollabCodec
 from redstart.collab.interactions import Interactions
 from redstart.collab.model import embedding_size
 from redstart.collab.preference import PreferenceTarget
-from redstart.collab.rows import times_of
 from redstart.config import JSON
 from redstart.data.loaders import DataLoaders
-from redstart.data.table import Table
+from redstart.data.moments import moments_of
+from redstart.data.table import Table, nearest
 from redstart.data.target import Reduction
 from redstart.domain import ModelRecipe
 from redstart.errors import ConfigError, problem
@@ -41,6 +41,11 @@ NEGATIVES = 128
 """Items that each row is compared with, drawn once for a batch."""
 
 _CONTRASTS = ("pairwise", "softmax")
+_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "dot": ("mean",),
+    "svd++": ("mean", "precisions", "spread"),
+    "nn": ("embed_p", "ps", "use_bn"),
+}
 _SETTINGS: Mapping[str, dict[str, Any]] = {
     "dot": {"lr": 5e-3, "wd": 0.1},
     "nn": {"lr": 5e-3, "wd": 0.1},
@@ -110,6 +115,7 @@ def prepare(dls: DataLoaders, given: Recipe) -> Prepared:
                 f"Use one of {', '.join(map(repr, ARCHS))}.",
             )
         )
+    _check_model_options(given)
     dls = _with_loss(dls, given)
     codec = dls.codec
     assert isinstance(codec, CollabCodec)  # noqa: S101 - the caller looked
@@ -117,6 +123,8 @@ def prepare(dls: DataLoaders, given: Recipe) -> Prepared:
     compares = isinstance(dls.target, PreferenceTarget)
     if given.y_range is not None and not compares:
         _check_range(values, given.y_range)
+    if given.arch == "svd++":
+        _say_if_slow(getattr(dls.train, "bs", 64), len(values))
     arguments = _arguments(dls, given, values, compares=compares)
     recipe = ModelRecipe(domain="collab", builder=given.arch, arguments=arguments)
     settings: dict[str, Any] = {"precision": "float32", **_SETTINGS[given.arch]}
@@ -161,15 +169,49 @@ def penalised(out: Tensor, y: Tensor, *weight: Tensor, reduction: Reduction = "m
 def training_rows(dls: DataLoaders) -> tuple[Tensor, Tensor, Tensor | None]:
     """Positions ``(N, 2)``, ratings ``(N,)`` and times ``(N,)`` of the training rows."""
     data = dls.train.dataset
-    x = data.columns[0] if data.places is None else data.columns[0][data.places]
+    x = data.encoded()[0]
     values = data.labels[0].flatten()
     codec, items = dls.codec, dls.source.items
     assert isinstance(codec, CollabCodec)  # noqa: S101 - the caller looked
     times = None
     if codec.timestamp_name and isinstance(items, Table):
-        all_times = torch.from_numpy(times_of(items, codec.timestamp_name).copy())
+        all_times = torch.from_numpy(moments_of(items, codec.timestamp_name).copy())
         times = all_times[data.index].to(x.device)
     return x, values, times
+
+
+def _check_model_options(given: Recipe) -> None:
+    """Refuse options that the model does not have: they would do nothing."""
+    known = _OPTIONS[given.arch]
+    for name in given.config:
+        if name not in known:
+            raise ConfigError(
+                problem(
+                    f"Expected options of arch={given.arch!r} in `config`",
+                    f"{name}={given.config[name]!r:.60}",
+                    f"{nearest(name, known)}Known: {', '.join(known)}.",
+                )
+            )
+    if given.arch != "nn" and (given.layers is not None or given.emb_szs):
+        raise ConfigError(
+            problem(
+                "Expected `layers` and `emb_szs` with a network",
+                f"arch={given.arch!r}, layers={given.layers}, emb_szs={dict(given.emb_szs)}",
+                "Pass use_nn=True.",
+            )
+        )
+
+
+def _say_if_slow(bs: int, n_rows: int) -> None:
+    if 4 * bs < (good := batch_size(n_rows)):
+        log.warning(
+            "Each step of svd++ goes over all %s ratings: with bs=%d an epoch has %s steps. "
+            "Make the loaders with bs=%d.",
+            f"{n_rows:,}",
+            bs,
+            f"{math.ceil(n_rows / bs):,}",
+            good,
+        )
 
 
 def _with_loss(dls: DataLoaders, given: Recipe) -> DataLoaders:
@@ -213,6 +255,15 @@ def _arguments(
     y_range = None if given.y_range is None else list(given.y_range)
     common = {"y_range": y_range, "n_seen": len(values), **given.config}
     if given.arch == "nn":
+        for name in given.emb_szs:
+            if name not in dls.classes:
+                raise ConfigError(
+                    problem(
+                        f"Expected {codec.user_name!r} or {codec.item_name!r} in `emb_szs`",
+                        f"{name!r}",
+                        nearest(name, dls.classes) or "Name the columns.",
+                    )
+                )
         sizes = {codec.user_name: codec.n_users, codec.item_name: codec.n_items}
         lengths = [[n, given.emb_szs.get(name, embedding_size(n))] for name, n in sizes.items()]
         layers = {} if given.layers is None else {"layers": list(given.layers)}
@@ -227,7 +278,8 @@ def _arguments(
         negatives = NEGATIVES if given.negatives is None else given.negatives
         return {**found, "negatives": negatives}
     if given.arch == "svd++":
-        return {**found, "mean": float(values.mean()), "spread": float(values.std())}
+        spread = float(values.std(correction=0)) or 1.0
+        return {**found, "mean": float(values.mean()), "spread": spread}
     # With a range, biases that start at 0 and have to learn the level decay towards its middle.
     # That is the course's model, and on MovieLens 0.01 better than starting at the mean.
     return found if given.y_range is not None else {**found, "mean": float(values.mean())}

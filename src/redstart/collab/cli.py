@@ -5,20 +5,28 @@ Each verb is a function whose parameters are its options.
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from redstart.console import echo, given, print_check, run_folder, say
+from redstart.collab.recommend_cli import recommend
+from redstart.console import (
+    Delimiter,
+    Device,
+    Encoding,
+    Out,
+    echo,
+    given,
+    print_check,
+    print_rate,
+    run_folder,
+    say,
+)
 from redstart.errors import ConfigError, problem
 
 if TYPE_CHECKING:
-    from redstart.collab.bundle import CollabBundle
     from redstart.collab.learner import CollabLearner
     from redstart.data.loaders import DataLoaders
 
@@ -40,11 +48,7 @@ ValidPct = Annotated[float, typer.Option(min=0, max=1, help="Share of the rows t
 LastOut = Annotated[
     bool, typer.Option(help="Hold out the last row of every user instead; by --time if given.")
 ]
-Delimiter = Annotated[str | None, typer.Option(help="Between columns; found out if left out.")]
-Encoding = Annotated[str | None, typer.Option(help="Of a CSV file; UTF-8 if left out.")]
-Seed = Annotated[int, typer.Option(help="Of split, order and weights.")]
-Out = Annotated[Path | None, typer.Option(help="Folder to write to; runs/TIME if left out.")]
-Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda; the best if left out.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of split, order and weights.")]
 BatchSize = Annotated[int | None, typer.Option("--bs", min=1, help="Rows in a batch.")]
 Factors = Annotated[int, typer.Option(min=1, help="Numbers in the vector of a user or an item.")]
 
@@ -75,7 +79,8 @@ def train(  # noqa: PLR0913 - a parameter is an option
         typer.Option(help="Ratings lie between these; a little beyond those seen if left out."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the rows: 20 of svd++, else 5.")
+        int | None,
+        typer.Option(min=1, help="Passes over the rows: als 10, svd++ and --implicit 20, else 5."),
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Largest learning rate.")] = None,
     wd: Annotated[float | None, typer.Option(min=0, help="Weight decay.")] = None,
@@ -94,10 +99,8 @@ def train(  # noqa: PLR0913 - a parameter is an option
     from redstart.collab import collab_learner
 
     arch = arch or ("als" if implicit else "svd++")
-    if arch == "als" and not implicit:
-        raise ConfigError(
-            problem("Expected --implicit with `als`", "--arch als", "Use svd++ for ratings.")
-        )
+    if arch == "als":
+        _check_als(**{"--lr": lr, "--wd": wd, "--bs": bs}, implicit=implicit)
     dls = _loaders(
         ratings,
         columns=(user, item, rating, time),
@@ -115,7 +118,7 @@ def train(  # noqa: PLR0913 - a parameter is an option
         dls,
         factors,
         arch="dot" if arch == "als" else arch,
-        y_range=None if implicit else y_range or _range(dls),
+        y_range=y_range if implicit else y_range or _range(dls),
         path=run,
         folder=run,
     )
@@ -123,15 +126,16 @@ def train(  # noqa: PLR0913 - a parameter is an option
     if arch == "als":
         print(learn.fit_als(epochs or 10))
     else:
-        learn.fit_one_cycle(epochs or (20 if arch == "svd++" else 5), lr, **given(wd=wd))
+        learn.fit_one_cycle(
+            epochs or (20 if implicit or arch == "svd++" else 5), lr, **given(wd=wd)
+        )
         learn.recorder.plot_loss().save(run / "loss.png")
         learn.show_results().save(run / "results.png")
-    if hasattr(learn.model, "item_vectors"):
-        _draw(learn, run, implicit=implicit)
     learn.export("model.redstart")
+    _draw(learn, run, implicit=implicit)
     written = {name: about for name, about in _WRITTEN.items() if (run / name).exists()}
     say(learn, run, written, "held-out rows")
-    if baseline:
+    if baseline and len(dls.valid.dataset) > 1:
         print(f"\n{learn.report()}")
 
 
@@ -188,6 +192,9 @@ def check(  # noqa: PLR0913 - a parameter is an option
     )
     for name, names in dls.classes.items():
         print(f"{name:<12}{len(names) - 1:,}")
+    labels = dls.train.dataset.labels[0]
+    low, high, mean = (float(v) for v in (*labels.aminmax(), labels.mean()))
+    print(f"{'values':<12}{low:g} to {high:g}, {mean:.4g} in the mean")
     print_check(dls)
 
 
@@ -198,7 +205,10 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
     item: Item = None,
     rating: Rating = None,
     implicit: Implicit = False,
-    arch: Annotated[str, typer.Option(help="svd++, dot or nn.")] = "svd++",
+    arch: Annotated[
+        str | None,
+        typer.Option(help="svd++, dot or nn. The first if left out, dot if --implicit."),
+    ] = None,
     factors: Factors = 50,
     bs: BatchSize = None,
     delimiter: Delimiter = None,
@@ -207,8 +217,9 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
     device: Device = None,
 ) -> None:
     """Suggest a learning rate, from a few batches at rising rates."""
-    from redstart.collab import collab_learner, valley
+    from redstart.collab import collab_learner
 
+    arch = arch or ("dot" if implicit else "svd++")
     dls = _loaders(
         ratings,
         columns=(user, item, rating, None),
@@ -220,53 +231,7 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
         device=device,
     )
     learn = collab_learner(dls, factors, arch=arch, y_range=None if implicit else _range(dls))
-    found = learn.lr_find(show_plot=False, suggest_funcs=(valley,))
-    print(f"suggested learning rate: {found.valley:.2g}")
-    print("wrote", found.plot().save(out))
-
-
-def recommend(
-    bundle: Annotated[Path, typer.Argument(help="What `redstart train collab` wrote.")],
-    user: Annotated[str | None, typer.Option(help="One user; what is popular if left out.")] = None,
-    rated: Annotated[
-        list[str] | None,
-        typer.Option(help="Of a new user: 'ITEM=RATING', or ITEM if implicit; again for more."),
-    ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="All users: a table as CSV.")] = False,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
-    exclude_seen: Annotated[bool, typer.Option(help="Leave out what the user had.")] = True,
-    why: Annotated[
-        bool, typer.Option(help="Say which of the user's items carry the first.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON.")] = False,
-) -> None:
-    """Recommend items: to a user, to a new one by what he rated, or to all."""
-    from redstart.collab import load_learner
-
-    opened: Any = load_learner(bundle, device="cpu")
-    if not hasattr(opened, "recommend"):
-        raise ConfigError(
-            problem(
-                "Expected a model that recommends",
-                f"{bundle}, which predicts {opened.target.kind} from {opened.codec.kind}",
-                "Use `redstart predict`.",
-            )
-        )
-    if everybody:
-        table = csv.writer(sys.stdout, lineterminator="\n")
-        table.writerow(["user", "rank", "item", "score"])
-        table.writerows(_for_all(opened, k, exclude_seen=exclude_seen))
-        return
-    ratings = _rated(rated or [])
-    found = opened.recommend(user, k, exclude_seen=exclude_seen, ratings=ratings)
-    if as_json:
-        pairs = [{"item": one, "score": score} for one, score in found]
-        print(json.dumps({"why": found.why, "items": pairs}, indent=1, default=str))
-        return
-    print(found)
-    if why and found.items and found.why != "popularity":
-        print()
-        print(opened.explain_recommendation(user, found.items[0], ratings=ratings))
+    print_rate(learn, out)
 
 
 def demo(out: Path) -> None:
@@ -358,39 +323,30 @@ def _range(dls: DataLoaders) -> tuple[float, float]:
     return low - beyond, high + beyond
 
 
-def _draw(learn: CollabLearner, run: Path, *, implicit: bool) -> None:
-    counts: Any = learn.model.seen.popularity()  # type: ignore[union-attr, operator]
-    least = min(20, int(counts.sort().values[-2]))
+def _check_als(*, implicit: bool, **gradient: Any) -> None:
     if not implicit:
-        learn.plot_item_bias(min_count=least).save(run / "bias.png")
-    learn.plot_item_factors().save(run / "factors.png")
+        raise ConfigError(
+            problem("Expected --implicit with `als`", "--arch als", "Use svd++ for ratings.")
+        )
+    if wrong := given(**gradient):
+        raise ConfigError(
+            problem(
+                f"Expected no {next(iter(wrong))} with `als`, which follows no gradient",
+                "--arch als",
+                "Leave it out, or use --arch dot.",
+            )
+        )
 
 
-def _rated(said: list[str]) -> Any:
-    """Ratings as given: a mapping if all have one, a list if none has."""
-    pairs = [one.rpartition("=") for one in said]
-    if not any(equals for _, equals, _ in pairs):
-        return said or None
-    found = {}
-    for one, (item, _, value) in zip(said, pairs, strict=True):
-        try:
-            found[item] = float(value)
-        except ValueError as error:
-            raise ConfigError(
-                problem(
-                    "Expected --rated 'ITEM=RATING' with a number",
-                    f"--rated {one!r}",
-                    "Write for example --rated 'Star Wars (1977)=5'.",
-                )
-            ) from error
-    return found
-
-
-def _for_all(bundle: CollabBundle, k: int, *, exclude_seen: bool) -> Iterator[list[Any]]:
-    codec: Any = bundle.codec
-    items, scores = bundle.recommend_all(k, exclude_seen=exclude_seen)
-    users = list(codec.classes[codec.user_name])
-    for place in range(1, len(users)):
-        for number, (one, score) in enumerate(zip(items[place], scores[place], strict=True), 1):
-            if one:
-                yield [users[place], number, codec.label(int(one)), f"{score:.4f}"]
+def _draw(learn: CollabLearner, run: Path, *, implicit: bool) -> None:
+    """Draw what there is enough of: items with vectors, two or more, of two numbers or more."""
+    model: Any = learn.model
+    if not hasattr(model, "item_vectors"):
+        return
+    counts = model.seen.popularity().sort().values
+    if len(counts) < 2 or not int(counts[-2]):
+        return
+    if not implicit:
+        learn.plot_item_bias(min_count=min(20, int(counts[-2]))).save(run / "bias.png")
+    if model.item_vectors().shape[1] > 1:
+        learn.plot_item_factors().save(run / "factors.png")

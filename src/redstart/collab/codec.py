@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
+import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from redstart.data.batch import Encoded
+from redstart.data.spelling import factorized, spelled
 from redstart.data.table import Table, TableCodec, nearest
 from redstart.data.vocab import Vocab
 from redstart.errors import ConfigError, DataError, problem
 from redstart.show.view import RowView
 
-__all__ = ["NEW", "CollabCodec", "Keys", "key", "plain"]
+__all__ = ["NEW", "CollabCodec", "Keys"]
 
 NEW = "#na#"
 """Name of position 0: a user or an item that training did not see."""
@@ -34,20 +36,18 @@ class Keys:
     __slots__ = ("_positions",)
 
     def __init__(self, names: Sequence[Any], aliases: Sequence[str] = ()) -> None:
-        self._positions = {key(name): place for place, name in enumerate(names) if place}
+        self._positions = {spelled(name): place for place, name in enumerate(names) if place}
         for place, alias in enumerate(aliases):
             if place and alias:
                 self._positions.setdefault(alias, place)
 
     def find(self, name: Any) -> int:
         """Position of one name; 0 if it is not known."""
-        return self._positions.get(key(name), 0)
+        return self._positions.get(spelled(name), 0)
 
-    def of(self, values: NDArray[Any]) -> NDArray[np.int64]:
+    def of(self, values: nw.Series[Any] | NDArray[Any]) -> NDArray[np.int64]:
         """Positions of a column, int64 ``(N,)``; 0 where the name is missing or not known."""
-        import pandas as pd
-
-        codes, distinct = pd.factorize(values)
+        codes, distinct = factorized(values)
         found = np.array([*(self.find(value) for value in distinct), 0], dtype=np.int64)
         return found[codes]  # a missing value is -1: the last of `found`
 
@@ -95,6 +95,11 @@ class CollabCodec(TableCodec):
         return {self.user_name: Vocab(self.users), self.item_name: Vocab(self.items)}
 
     @property
+    def inputs(self) -> tuple[str, str]:
+        """Names of the columns that a table must have."""
+        return self.user_name, self.item_name
+
+    @property
     def keys(self) -> tuple[Keys, Keys]:
         """Positions of users and of items, by name."""
         return self._users, self._items
@@ -113,8 +118,8 @@ class CollabCodec(TableCodec):
         """Positions of user and item, int64 ``(N, 2)``; 0 for those not seen in training."""
         table = Table.of(items)
         x = np.empty((len(table), 2), dtype=np.int64)
-        x[:, 0] = self._users.of(table.column(self.user_name).to_numpy())
-        x[:, 1] = self._items.of(table.column(self.item_name).to_numpy())
+        x[:, 0] = self._users.of(table.column(self.user_name))
+        x[:, 1] = self._items.of(table.column(self.item_name))
         return (torch.from_numpy(x),)
 
     def position(self, name: Any, *, is_item: bool) -> int:
@@ -127,7 +132,7 @@ class CollabCodec(TableCodec):
         if found := keys.find(name):
             return found
         what = self.item_name if is_item else self.user_name
-        known = [n for n in (*(self.titles if is_item else ()), *names) if n != NEW]
+        known = [n for n in (*(self.titles if is_item else ()), *names[1:]) if n != ""]
         raise DataError(
             problem(
                 f"Expected {what!r} to be one of the {len(names) - 1} seen in training",
@@ -151,18 +156,3 @@ class CollabCodec(TableCodec):
         if self.titles:
             shown.append(("title", self.label(item)))
         return RowView(tuple(shown))
-
-
-def plain(name: Any) -> Any:
-    """A name as text or a whole number, which is what JSON can hold and people write."""
-    value = name.item() if hasattr(name, "item") else name
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return value
-    return str(value)
-
-
-def key(name: Any) -> str:
-    """Text that is the same for all ways to write one name: 196, 196.0 and ``"196"``."""
-    return str(plain(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast, final
@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from redstart.collab.codec import NEW, CollabCodec, key
+from redstart.collab.codec import NEW, CollabCodec
 from redstart.collab.preference import PreferenceTarget
 from redstart.collab.rows import Rows
 from redstart.data.assemble import make_loaders
 from redstart.data.dataset import Source
+from redstart.data.frame import is_missing
 from redstart.data.loader import LoaderOptions, check_options
 from redstart.data.loaders import DataLoaders
+from redstart.data.spelling import factorized, spelled
 from redstart.data.split import ColSplitter, RandomSplitter, Split, Splitter, as_split
 from redstart.data.table import Table, missing, read_table
 from redstart.data.target import Target
@@ -37,7 +39,8 @@ class CollabOptions(TypedDict, total=False):
     """Keyword arguments that every factory of ``CollabDataLoaders`` accepts.
 
     Attributes:
-        splitter: Says which rows train, validate and test, instead of ``valid_pct``.
+        splitter: Says which rows train, validate and test, instead of ``valid_pct``. It is
+            given the rows that are left once every pair of user and item is there only once.
         valid_col: Column that says so.
         test_pct: Share of the rows sealed for ``learn.test()``, in [0, 1).
         timestamp_name: Column of times: of two ratings of a pair the later one counts, and
@@ -82,7 +85,7 @@ class CollabDataLoaders:
 
         Positions are given to the users and items of the training rows. Validation rows of
         others are kept and get position 0; how many there are is logged. Of several ratings
-        of one pair the last counts; events are added up.
+        of one pair the last counts; events are added up. Rows are numbered after that.
 
         Args:
             ratings: A frame of pandas, polars or pyarrow.
@@ -171,6 +174,7 @@ def _names(
             found[place] = table.names[place]
     user, item, rating = found
     assert user is not None and item is not None  # noqa: S101 - filled in above
+    _refuse_data_as_names(given, found[:most])
     if len({user, item, rating}) < 3:
         raise ConfigError(
             problem(
@@ -180,6 +184,22 @@ def _names(
             )
         )
     return _Names(user, item, rating, options.get("timestamp_name", ""))
+
+
+def _refuse_data_as_names(given: Sequence[str | None], found: Sequence[Any]) -> None:
+    """Refuse columns, taken by their place, whose names look like the first row of a file."""
+    for place, name in enumerate(found):
+        digits = isinstance(name, str) and name.replace(".", "", 1).lstrip("-").isdecimal()
+        # A frame without names gets 0, 1, 2 when it is written.
+        if given[place] is None and digits and name != str(place):
+            raise DataError(
+                problem(
+                    "Expected names of columns in the first line, such as user,item,rating",
+                    f"{name!r} as the name of column {place + 1}, which looks like data",
+                    "Put a line of names above the data, or read it with pandas.read_csv(..., "
+                    "names=[...]) and use from_df. If it is a name after all, pass it.",
+                )
+            )
 
 
 def _loader_options(options: CollabOptions, seed: int | None) -> LoaderOptions:
@@ -228,22 +248,45 @@ def _titles(
     if given is None and title_name is None:
         return ()
     if isinstance(given, Mapping):
-        pairs = [(key(item), str(title)) for item, title in given.items()]
+        known = {spelled(item): str(t) for item, t in given.items() if not is_missing(t)}
     else:
         source = table if given is None else Table.of(given)
         column = title_name or next((n for n in source.names if n != item_name), item_name)
-        ids, titles = (source.column(name).to_numpy() for name in (item_name, column))
-        first = np.unique(ids.astype(str), return_index=True)[1]
-        pairs = [(key(ids[row]), str(titles[row])) for row in first if not missing(titles)[row]]
-    known = dict(pairs)
-    return ("", *(known.get(key(item), "") for item in items[1:]))
+        known = _first_titles(source, item_name, column)
+    found = ("", *(known.get(spelled(item), "") for item in items[1:]))
+    if lacking := found[1:].count(""):
+        log.warning(
+            "%d of %d items have no title, such as %s=%r; they go by that name.",
+            lacking,
+            len(items) - 1,
+            item_name,
+            items[found.index("", 1)],
+        )
+    return found
+
+
+def _first_titles(source: Table, item_name: str, column: str) -> dict[str, str]:
+    """The first title of each item, by the item's spelling."""
+    codes, items = factorized(source.column(item_name))
+    titles = source.column(column).to_numpy()
+    known = np.flatnonzero((codes >= 0) & ~missing(titles))
+    places, firsts = np.unique(codes[known], return_index=True)
+    rows = known[firsts]
+    pairs = zip(places.tolist(), titles[rows], strict=True)
+    return {spelled(items[place]): str(title) for place, title in pairs}
 
 
 def _target(options: CollabOptions, rows: Rows, split: Split) -> Target[Any, Any]:
     if options.get("implicit", False):
         return PreferenceTarget()
-    train = np.asarray(split.train, dtype=np.int64)
-    return RegressionTarget(standardize=False).fit(rows.values[train])
+    values = rows.values[np.asarray(split.train, dtype=np.int64)]
+    if len(values) > 1 and (values == values[0]).all():
+        log.warning(
+            "All training ratings are %g. If rows only say that a user took an item, pass "
+            "`implicit=True` (--implicit).",
+            values[0],
+        )
+    return RegressionTarget(standardize=False).fit(values)
 
 
 def _say_what_is_cold(dls: DataLoaders) -> None:
@@ -252,7 +295,7 @@ def _say_what_is_cold(dls: DataLoaders) -> None:
         if loader is None or not len(loader):
             continue
         data = loader.dataset
-        x = data.columns[0][data.places]
+        x = data.encoded()[0]
         users, items = (x == 0).sum(0).tolist()
         if users or items:
             log.warning(

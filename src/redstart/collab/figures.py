@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from redstart.metrics.interval import proportion_interval
 from redstart.metrics.metric import Interval
+from redstart.show.digits import aligned as text_table
 
 __all__ = ["Difference", "Figure", "mean_figure", "text_table"]
 
@@ -86,11 +86,3 @@ def mean_figure(values: NDArray[np.float64]) -> Figure:
     if n < 2:
         return Figure(value, None)
     return Figure(value, proportion_interval(value, float(values.var(ddof=1)) / n, n))
-
-
-def text_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align cells in columns, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
-    for first, *rest in (headers, *rows):
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()

@@ -14,7 +14,7 @@ from redstart.errors import ConfigError, DataError, problem
 
 __all__ = ["Implicit", "Interactions"]
 
-_UNKNOWN = (math.nan,) * 6
+_UNKNOWN = (-1.0,) * 6  # finite: what is not is taken for a fault of the model
 
 
 @final
@@ -146,7 +146,7 @@ class Interactions(nn.Module):
     def implicit(self) -> Implicit | None:
         """How users' vectors follow from the items', if the model was made that way."""
         alpha, reg, nu, half_life, floor, by_value = self.solving.tolist()
-        if math.isnan(alpha):
+        if alpha <= 0:
             return None
         return Implicit(alpha, reg, nu, half_life, floor, bool(by_value))
 

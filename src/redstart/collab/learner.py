@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -17,16 +18,20 @@ from redstart.collab.bundle import Ratings
 from redstart.collab.codec import CollabCodec
 from redstart.collab.domain import DOMAIN
 from redstart.collab.interactions import Interactions
-from redstart.collab.model import Range
+from redstart.collab.model import Range, checked_range
 from redstart.collab.pictures import pca, plot_bias, plot_factors
 from redstart.collab.preference import PreferenceTarget
 from redstart.collab.ranking import Ranking, rank
 from redstart.collab.recommend import Explanation, Recommendations, Recommender
 from redstart.collab.warmth import Warmth, by_warmth
+from redstart.config import JSON
 from redstart.data.loaders import DataLoaders
 from redstart.errors import ConfigError, problem
 from redstart.show.drawing import Drawing
+from redstart.train.callback import Callback, as_callbacks
 from redstart.train.learner import Learner
+from redstart.train.recorder import Recorder
+from redstart.train.run import Run
 
 __all__ = ["CollabLearner", "collab_learner"]
 
@@ -57,20 +62,25 @@ def collab_learner(
         **options: ``arch``: ``"dot"`` (vectors and biases: the course's model), ``"svd++"`` (the
             most accurate for ratings; batches of a fortieth of the rows, 10 to 20 epochs
             at a rate of 0.02) or ``"nn"``. ``loss``: ``"squared"``, or for what was taken
-            ``"softmax"`` or ``"pairwise"`` (BPR). ``negatives``: how many items a row
-            is compared with then. And everything that ``Learner`` takes.
+            ``"softmax"`` or ``"pairwise"`` (BPR), 20 epochs. ``negatives``: how many items
+            a row is compared with then. And everything that ``Learner`` takes.
 
     Raises:
         ConfigError: If the loaders hold no ratings, or options do not go together.
     """
     codec = _codec(dls)
+    arch = options.pop("arch", "nn" if use_nn else "dot")
+    if use_nn and arch != "nn":
+        raise ConfigError(
+            problem("Expected one model", f"use_nn=True, arch={arch!r}", "Leave one of them out.")
+        )
     given = Recipe(
         n_factors=n_factors,
-        arch=options.pop("arch", "nn" if use_nn else "dot"),
+        arch=arch,
         emb_szs=dict(emb_szs or {}),
         layers=None if layers is None else tuple(layers),
         config=dict(config or {}),
-        y_range=None if y_range is None else (float(y_range[0]), float(y_range[1])),
+        y_range=checked_range(y_range),
         loss=options.pop("loss", None),
         negatives=options.pop("negatives", None),
     )
@@ -89,7 +99,9 @@ def collab_learner(
                 )
             )
         options["loss_func"] = loss_func
-    return CollabLearner(made.dls, model, **{**made.settings, "recipe": made.recipe, **options})
+    settings = {**made.settings, "recipe": made.recipe, "facts": {}, **options}
+    settings["cbs"] = [*as_callbacks(settings.get("cbs")), _ForgetALS(settings["facts"])]
+    return CollabLearner(made.dls, model, **settings)
 
 
 @final
@@ -150,20 +162,33 @@ class CollabLearner(Learner):
 
         Raises:
             NoValidationSetError: If there are no validation rows.
+            ConfigError: If the loaders hold ratings, or the model cannot be trained so.
         """
         self.dls.require_valid()
+        if not isinstance(self.dls.target, PreferenceTarget):
+            raise ConfigError(
+                problem(
+                    "Expected loaders of what was taken: ALS scores are no ratings",
+                    repr(self.dls),
+                    "Make them with `implicit=True`, or the learner with loss='softmax'.",
+                )
+            )
         model: Any = self.model
         how = fit_als(model, model.seen, n_iter, seed=self.dls.seed, **settings)
         found = self.ranking()
         self.facts["als"] = {"n_iter": n_iter, "how": str(how)}
-        self.facts["ranking"] = {
-            f"{name}@{found.k}": {"value": found[name].value, "interval": found[name].interval}
-            for name in ("ndcg", "recall")
-        }
+        figures = {f"{name}@{found.k}": found[name] for name in ("ndcg", "recall")}
+        self.recorder = Recorder(
+            rows=[{name: figure.value for name, figure in figures.items()}],
+            intervals={name: figure.interval for name, figure in figures.items()},
+            n_valid=found.n_held,
+        )
         return found
 
     def ranking(self, k: int = 10) -> Ranking:
         """Rank the whole catalogue for each user with validation rows: NDCG, recall, ...
+
+        Every validation row is an item to be found, whatever its rating.
 
         Args:
             k: Length of the lists.
@@ -192,9 +217,10 @@ class CollabLearner(Learner):
     def by_warmth(self) -> Warmth:
         """Measure validation rows of users and items that training did not see apart."""
         self.dls.require_valid()
-        losses = self.collect().losses
-        assert losses is not None  # noqa: S101 - validation rows have targets
+        found = self.collect()
         squared = not isinstance(self.dls.target, PreferenceTarget)
+        losses = (found.acts - found.targets).square().flatten() if squared else found.losses
+        assert losses is not None  # noqa: S101 - validation rows have targets
         return by_warmth(_positions(self.dls.valid), losses, squared=squared)
 
     def plot_item_bias(self, n: int = 10, *, min_count: int = 20, **options: Any) -> Drawing:
@@ -261,6 +287,28 @@ class CollabLearner(Learner):
         return Interactions.of(x[:, 0], x[:, 1], None, codec.n_users, codec.n_items)
 
 
+@final
+@dataclass(eq=False)
+class _ForgetALS(Callback):
+    """A model that is trained otherwise is no longer what ALS made of it.
+
+    Attributes:
+        facts: Of the learner.
+    """
+
+    order: ClassVar[int] = 90  # after the range test, which is no training
+    facts: dict[str, JSON]
+
+    def before_fit(self, run: Run) -> None:
+        """Users' vectors no longer follow from the items' as ALS has them."""
+        if isinstance(seen := getattr(run.model, "seen", None), Interactions):
+            seen.solve_by(None)
+
+    def before_validate(self, run: Run) -> None:
+        """Nor is it said."""
+        self.facts.pop("als", None)
+
+
 def _codec(dls: DataLoaders) -> CollabCodec:
     codec = dls.codec
     if not isinstance(codec, CollabCodec):
@@ -277,5 +325,5 @@ def _codec(dls: DataLoaders) -> CollabCodec:
 def _positions(loader: Any) -> Tensor:
     """Positions of users and items, ``(N, 2)``, in the order of an unshuffled loader."""
     data = loader.dataset
-    found: Tensor = data.columns[0] if data.places is None else data.columns[0][data.places]
+    found: Tensor = data.encoded()[0]
     return found

@@ -12,6 +12,7 @@ from redstart.show.page import table
 __all__ = ["Explanation", "Recommendations"]
 
 _SHOWN = 10
+_SEEN = 5e-4  # what three decimals show
 
 _WHY = {
     "trained": "from the vector learnt for this user in training",
@@ -29,7 +30,8 @@ class Recommendations(Sequence[tuple[Any, float]]):
     Attributes:
         items: Names, or titles where items have some.
         scores: For ``why="popularity"`` how many had the item; for ``"similar"`` the cosine
-            of the vectors, in [-1, 1]; else the model's prediction.
+            of the vectors, in [-1, 1]; else the model's prediction, which without a
+            ``y_range`` may go beyond the ratings there are.
         why: ``"trained"``, ``"ratings"``, ``"popularity"`` or ``"similar"``.
         positions: Of the items in the vocabulary.
     """
@@ -65,15 +67,18 @@ class Recommendations(Sequence[tuple[Any, float]]):
 class Explanation(Sequence[tuple[Any, float]]):
     """Which of a user's items carry a score; a sequence of ``(item, contribution)`` pairs.
 
-    Contributions are in the order of their size, and sum to ``score - base``.
+    All numbers are in the units of the score: stars, where the model predicts stars. ``base``,
+    ``contributions`` and ``rest`` sum to ``score``.
 
     Attributes:
         item: The item that is explained.
-        score: Its score, before it is squashed into the range of ratings.
-        base: What it would be without the user's ratings: biases, and the mean user.
+        score: Its score, as ``recommend`` gives it.
+        base: What it would be for a user of whom nothing is known.
         items: What the user had.
-        contributions: What each adds to the score.
-        method: How they were found.
+        contributions: What each adds to the score; the largest first.
+        rest: What training found in the user that does not follow from his items one by
+            one; 0 for a new user, and for a model trained by ALS.
+        method: How contributions were found.
     """
 
     item: Any
@@ -81,6 +86,7 @@ class Explanation(Sequence[tuple[Any, float]]):
     base: float
     items: tuple[Any, ...]
     contributions: tuple[float, ...]
+    rest: float
     method: str
 
     @overload
@@ -97,11 +103,14 @@ class Explanation(Sequence[tuple[Any, float]]):
         return zip(self.items, self.contributions, strict=True)
 
     def _said(self) -> str:
-        return f"{self.item}: score {self.score:.3f}, of which {self.base:.3f} for any user"
+        return f"{self.item}: score {self.score:.3f}, of which {self.base:.3f} is for any user"
 
     def _lines(self) -> list[tuple[Any, float]]:
-        rest = sum(self.contributions[_SHOWN:])
-        more = [(f"{len(self) - _SHOWN} more", rest)] if len(self) > _SHOWN else []
+        more = []
+        if len(self) > _SHOWN:
+            more.append((f"{len(self) - _SHOWN} more", sum(self.contributions[_SHOWN:])))
+        if abs(self.rest) >= _SEEN:
+            more.append(("what training found beyond these", self.rest))
         return [*self[:_SHOWN], *more]
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, final
@@ -20,7 +21,10 @@ from redstart.errors import ConfigError, DataError, problem
 
 __all__ = ["Explanation", "Recommendations", "Recommender"]
 
+log = logging.getLogger("redstart")
+
 _BLOCK = 1 << 22  # scores held at a time
+_FLAT = 1e-3  # a step of a linear score over which a squashed one is a line
 
 
 @final
@@ -165,8 +169,10 @@ class Recommender:
         """Say which of the user's items carry the score of ``item``.
 
         The user's vector is solved from his ratings with the items' vectors as they are. So
-        it is linear in what each rating adds, and the score is exactly a sum over them. For
-        models not trained by ALS it can differ a little from the trained user's score.
+        it is linear in what each rating adds, and a linear score is exactly a sum over them.
+        Where scores are squashed into a range, the shares are scaled to sum to what the
+        squashed score gains (the rescale rule of DeepLIFT, Shrikumar et al. 2017). What the
+        trained vector of a user says beyond that is ``rest``.
 
         Args:
             user: Name of a user, or ``None`` for a new one.
@@ -188,14 +194,25 @@ class Recommender:
             )
         place = self._item(item)
         parts = self.fold_in.parts(rows, place)
-        order = torch.argsort(parts.share, descending=True, stable=True)
+        gain = float(parts.share.sum())
+        gain = gain if abs(gain) > _FLAT else _FLAT
+        line = parts.share.new_tensor([parts.base, parts.base + gain])
+        base, end = self._squash(line).tolist()
+        share = parts.share * ((end - base) / gain)
+        score = base + float(share.sum())
+        rest = 0.0
+        if why == "trained":
+            trained = self.score_users(torch.tensor([self._user(user)]))
+            score, rest = float(trained[0, place]), float(trained[0, place]) - score
+        order = torch.argsort(share, descending=True, stable=True)
         had = rows.items.long()[order].tolist()
         return Explanation(
             item=self._codec.label(place),
-            score=parts.base + float(parts.share.sum()),
-            base=parts.base,
+            score=score,
+            base=base,
             items=tuple(self._codec.label(one) for one in had),
-            contributions=tuple(parts.share[order].tolist()),
+            contributions=tuple(share[order].tolist()),
+            rest=rest,
             method=parts.method,
         )
 
@@ -272,7 +289,8 @@ class Recommender:
         if isinstance(ratings, str):
             ratings = [ratings]
         if isinstance(ratings, Mapping):
-            given = {self._item(name): float(value) for name, value in ratings.items()}
+            given = {self._item(name): _rating(name, value) for name, value in ratings.items()}
+            self._say_if_outside(given)
         else:
             if self._rates() and len(ratings):
                 raise DataError(
@@ -283,15 +301,20 @@ class Recommender:
                     )
                 )
             given = {self._item(name): 1.0 for name in ratings}
-        if bad := [place for place, value in given.items() if not math.isfinite(value)]:
-            raise DataError(
-                problem(
-                    "Expected ratings that are numbers",
-                    f"{self._codec.label(bad[0])}={given[bad[0]]}",
-                    "Leave these items out.",
-                )
-            )
         return given
+
+    def _say_if_outside(self, given: Mapping[int, float]) -> None:
+        """Warn of ratings beyond those of training: they may be of another scale."""
+        values = self.seen.values
+        if not self._rates() or not len(values):
+            return
+        low, high = (float(end) for end in values.aminmax())
+        for item, value in given.items():
+            if not low <= value <= high:
+                log.warning(
+                    "The rating of %r is %g, while those in training range from %g to %g.",
+                    *(self._codec.label(item), value, low, high),
+                )
 
     def _rates(self) -> bool:
         """Whether the value of a rating matters, and is not just that there is one."""
@@ -330,6 +353,18 @@ def _fold_in(model: Any, seen: Interactions) -> FoldIn:
 def _compares(model: Any) -> bool:
     """Whether the model was trained to score items above others, and not to rate them."""
     return bool(getattr(model, "negatives", False))
+
+
+def _rating(item: Any, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(
+            problem("Expected ratings that are numbers", f"{item}={value!r}", "Leave it out.")
+        )
+    return number
 
 
 def _check_k(k: int) -> None:

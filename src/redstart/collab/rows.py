@@ -9,13 +9,16 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from redstart.collab.codec import key, plain
-from redstart.data.table import Table, missing
+from redstart.data.moments import moments_of
+from redstart.data.spelling import factorized, plain, spelled
+from redstart.data.table import Table, in_row
 from redstart.errors import DataError, problem
 
-__all__ = ["Rows", "times_of"]
+__all__ = ["Rows"]
 
 log = logging.getLogger("redstart")
+
+_FIX = "Fill them in, or leave these rows out."
 
 
 @final
@@ -59,7 +62,7 @@ class Rows:
         items, item_names = _distinct(table, item)
         ones = np.ones(len(table), dtype=np.float32)
         values = ones if rating is None else _numbers(table, rating)
-        times = times_of(table, time) if time else None
+        times = moments_of(table, time) if time else None
         return cls(table, users, items, values, times, user_names, item_names)
 
     def once(self, *, implicit: bool) -> Rows:
@@ -84,9 +87,10 @@ class Rows:
             sums = np.add.reduceat(self.values[order], np.flatnonzero(np.append(True, last[:-1])))
             values = sums[which].astype(np.float32)
         log.warning(
-            "%d rows repeat a pair of user and item: %s.",
+            "%d rows repeat a pair of user and item: %s. Row numbers are those of the %d left.",
             repeats,
             "they are added up" if implicit else "only the last rating of each pair counts",
+            len(kept),
         )
         times = None if self.times is None else self.times[kept]
         return replace(
@@ -101,13 +105,11 @@ class Rows:
 
 def _distinct(table: Table, column: str) -> tuple[NDArray[np.int32], list[Any]]:
     """Which of the different names each row has, and the names."""
-    import pandas as pd
-
-    codes, values = pd.factorize(table.column(column).to_numpy())
+    codes, values = factorized(table.column(column))
     _refuse(codes < 0, table, column, "a user and an item")
     names = [plain(value) for value in values]
     places: dict[str, int] = {}
-    merged = np.array([places.setdefault(key(n), len(places)) for n in names], dtype=np.int32)
+    merged = np.array([places.setdefault(spelled(n), len(places)) for n in names], dtype=np.int32)
     firsts = dict(zip(reversed(merged.tolist()), reversed(names), strict=True))
     return merged[codes], [firsts[place] for place in range(len(places))]
 
@@ -119,42 +121,16 @@ def _numbers(table: Table, column: str) -> NDArray[np.float32]:
     if values.dtype.kind not in "biuf":
         values = np.asarray(pd.to_numeric(pd.Series(values, dtype=object), errors="coerce"))
     found = values.astype(np.float32)
-    _refuse(~np.isfinite(found), table, column, "a number as rating")
+    fix = f"{_FIX} If ratings are in another column, name it."
+    _refuse(~np.isfinite(found), table, column, "a number as rating", fix)
     return found
 
 
-def times_of(table: Table, column: str) -> NDArray[Any]:
-    """Times of the rows as numbers that sort: of a column of numbers, dates, or texts.
-
-    Raises:
-        DataError: If one is missing, or is no time.
-    """
-    import pandas as pd
-
-    values = table.column(column).to_numpy()
-    if values.dtype.kind in "iu":
-        return values
-    gone = missing(values)
-    if values.dtype.kind == "O":
-        numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
-        if numbers.isna().sum() > gone.sum():
-            dates = pd.to_datetime(pd.Series(values), errors="coerce", utc=True, format="ISO8601")
-            numbers = dates.astype("int64").where(dates.notna())
-        values = np.asarray(numbers)
-        gone = missing(values)
-    _refuse(gone, table, column, "a time")
-    return values.astype(np.int64) if values.dtype.kind == "M" else values
-
-
-def _refuse(bad: NDArray[np.bool_], table: Table, column: str, what: str) -> None:
+def _refuse(bad: NDArray[np.bool_], table: Table, column: str, what: str, fix: str = _FIX) -> None:
     if not bad.any():
         return
-    row = int(bad.argmax())
-    value = table.column(column)[row]
+    value = table.column(column)[int(bad.argmax())]
+    value = value.item() if isinstance(value, np.generic) else value
     raise DataError(
-        problem(
-            f"Expected {what} in every row",
-            f"{column}={value!r:.80} in row {row}; {int(bad.sum())} such rows",
-            "Fill them in, or leave these rows out.",
-        )
+        problem(f"Expected {what} in every row", f"{column}={value!r:.80}{in_row(bad)}", fix)
     )

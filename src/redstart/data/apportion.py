@@ -1,12 +1,9 @@
-"""What splitters compute with: keys of items, fractions, sums of groups, order in time."""
+"""What splitters compute with: keys of items, fractions, sums of groups."""
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,14 +18,12 @@ __all__ = [
     "check_fractions",
     "grouped",
     "keys_of",
+    "nearest_cut",
     "nearest_sum",
     "row_numbers",
     "shares",
     "some",
-    "times",
 ]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def answers_of(items: Any, by: Callable[[Any], Any] | str) -> list[Any]:
@@ -157,6 +152,11 @@ def _fill(low: NDArray[Any], quota: NDArray[Any], room: NDArray[Any]) -> NDArray
     return counts
 
 
+def nearest_cut(cuts: NDArray[np.intp], wanted: float) -> int:
+    """Of places where to cut, the nearest to where one is wanted; the first of two."""
+    return int(cuts[np.abs(cuts - wanted).argmin()])
+
+
 def nearest_sum(sizes: Sequence[int], target: int, keep: int) -> set[int]:
     """Choose groups whose sizes add up as near to ``target`` as they can (subset sum).
 
@@ -191,62 +191,3 @@ def nearest_sum(sizes: Sequence[int], target: int, keep: int) -> set[int]:
             break
         chosen.remove(place)
     return chosen
-
-
-def times(values: Iterable[Any]) -> list[float]:
-    """Turn times into numbers that sort the same way.
-
-    Args:
-        values: Numbers; dates and datetimes (also numpy's and pandas'); or texts that are
-            numbers or ISO 8601 dates. All of one kind: with a time zone or without.
-
-    Raises:
-        DataError: If one is none of these, or the kinds are mixed, naming the rows.
-    """
-    values = list(values)
-    moments = [_moment(value) for value in values]
-    kinds = {kind: row for row, (kind, _) in reversed(list(enumerate(moments)))}
-    if "unknown" in kinds:
-        bad = [row for row, (kind, _) in enumerate(moments) if kind == "unknown"]
-        raise DataError(
-            problem(
-                "Expected a number, a date, or an ISO 8601 text such as '2024-05-31' as time",
-                f"{values[bad[0]]!r} in row {bad[0]}; all such rows: {some(bad)}",
-                "Parse it: time=lambda row: datetime.strptime(row['when'], '%d/%m/%Y'). "
-                "Drop rows without a time.",
-            )
-        )
-    if len(kinds) > 1:
-        shown = ", ".join(f"{kind} in row {row}" for kind, row in sorted(kinds.items()))
-        raise DataError(
-            problem("Expected times of one kind", shown, "Bring all to one form in a function.")
-        )
-    return [moment for _, moment in moments]
-
-
-def _moment(value: Any) -> tuple[str, float]:
-    if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
-    if isinstance(value, str):
-        value = _parsed(value)
-    if is_missing(value):
-        return "unknown", 0.0
-    if isinstance(value, Real):
-        return ("number", float(value)) if math.isfinite(value) else ("unknown", 0.0)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime):
-        return "unknown", 0.0
-    kind = "a date with no time zone" if value.tzinfo is None else "a date with a time zone"
-    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-    return kind, (aware - _EPOCH) / timedelta(microseconds=1)
-
-
-def _parsed(text: str) -> Any:
-    """Read a number or a date; ``None`` if it is neither."""
-    for read in (float, datetime.fromisoformat):
-        try:
-            return read(text.strip())
-        except ValueError:
-            continue
-    return None

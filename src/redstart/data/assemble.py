@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -22,9 +21,9 @@ from redstart.data.loader import (
     check_options,
     default_workers,
 )
-from redstart.data.loaders import DataLoaders, best_device
+from redstart.data.loaders import DataLoaders, as_device
 from redstart.data.split import Split
-from redstart.data.table_dataset import TableDataset
+from redstart.data.table_dataset import TableDataset, narrow
 from redstart.data.target import Target
 from redstart.errors import ConfigError, problem
 
@@ -63,10 +62,10 @@ def make_loaders(
     """
     check_options(options, LoaderOptions)
     bs = options.get("bs", 64)
-    device = torch.device(options.get("device") or best_device())
+    device = as_device(options.get("device"))
     cache = RowCache(options.get("cache_bytes", default_cache_bytes()))
     table = codec.encode_table(source.inputs) if columns is None else columns
-    columns = table and tuple(t.to(device) for t in table)
+    columns = table and tuple(narrow(t).to(device) for t in table)
     if weights is not None and (columns is None or weights.shape != (len(source.items),)):
         raise ConfigError(
             problem(

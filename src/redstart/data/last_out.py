@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from redstart.data.apportion import answers_of, some, times
-from redstart.data.frame import is_frame
+from redstart.data.moments import moments_of, values_of
+from redstart.data.spelling import factorized
 from redstart.data.split import Split, Splitter
-from redstart.data.table import Table, missing
 from redstart.errors import ConfigError, DataError, problem
 
 __all__ = ["LastOutSplitter"]
@@ -48,10 +47,10 @@ def LastOutSplitter(  # noqa: N802
         )
 
     def split(items: Any) -> Split:
-        who = _codes(_values(items, user))
+        who = _codes(values_of(items, user))
         order = np.argsort(who, kind="stable")
         if time is not None:
-            order = np.argsort(_moments(_values(items, time), who), kind="stable")
+            order = np.argsort(moments_of(items, time, who >= 0), kind="stable")
             order = order[np.argsort(who[order], kind="stable")]
         counts = np.bincount(who + 1)[1:]
         ranked = who[order]
@@ -78,37 +77,7 @@ def LastOutSplitter(  # noqa: N802
     return split
 
 
-def _values(items: Any, by: Callable[[Any], Any] | str) -> NDArray[Any]:
-    """A column as an array, or what a function says of each item."""
-    if isinstance(by, str) and (isinstance(items, Table) or is_frame(items)):
-        return np.asarray(Table.of(items).column(by).to_numpy())
-    answers = answers_of(items, by)
-    found = np.empty(len(answers), dtype=object)
-    found[:] = answers
-    return found
-
-
 def _codes(users: NDArray[Any]) -> NDArray[np.int64]:
     """Number users as they first come; -1 where there is none."""
-    import pandas as pd
-
-    codes, _ = pd.factorize(users)
+    codes, _ = factorized(users)
     return np.asarray(codes, dtype=np.int64)
-
-
-def _moments(values: NDArray[Any], who: NDArray[np.int64]) -> NDArray[Any]:
-    """Times as numbers that sort alike. Rows that have no user need none."""
-    needed = who >= 0
-    if values.dtype.kind in "iufM":
-        if len(empty := np.flatnonzero(missing(values) & needed)):
-            raise DataError(
-                problem(
-                    "Expected a time in every row of a user",
-                    f"none in rows {some(empty.tolist())}",
-                    "Fill them in, or drop these rows.",
-                )
-            )
-        return values.astype(np.int64) if values.dtype.kind == "M" else values
-    found = np.zeros(len(values))
-    found[needed] = times(values[needed])
-    return found

@@ -26,7 +26,7 @@ from redstart.show.card import Card
 from redstart.show.drawing import Drawing
 from redstart.show.figure import figure
 
-__all__ = ["DataLoaders", "best_device"]
+__all__ = ["DataLoaders", "as_device", "best_device"]
 
 log = logging.getLogger("redstart")
 
@@ -324,3 +324,25 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def as_device(device: str | torch.device | None = None) -> torch.device:
+    """The device that is named, or the best there is.
+
+    Raises:
+        ConfigError: If there is no such device, or it does not work.
+    """
+    if device is None:
+        return best_device()
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            problem(
+                "Expected a device that works here",
+                f"device={str(device)!r}: {str(error).splitlines()[0]:.100}",
+                f"Leave it out: the best there is is {str(best_device())!r}.",
+            )
+        ) from error
+    return found

@@ -18,13 +18,14 @@ from redstart.data.apportion import (
     check_fractions,
     grouped,
     keys_of,
+    nearest_cut,
     nearest_sum,
     row_numbers,
     shares,
     some,
-    times,
 )
 from redstart.data.items import ColReader
+from redstart.data.moments import moments_of
 from redstart.errors import ConfigError, DataError, problem
 
 __all__ = [
@@ -362,24 +363,23 @@ def TimeSplitter(  # noqa: N802
     check_fractions(valid_pct, test_pct)
 
     def split(items: Any) -> Split:
-        when = times(answers_of(items, time))
-        order = sorted(range(len(when)), key=when.__getitem__)
-        cuts = [k for k in range(1, len(order)) if when[order[k - 1]] < when[order[k]]]
+        when = moments_of(items, time)
+        order = np.argsort(when, kind="stable")
+        cuts = np.flatnonzero(np.diff(when[order])) + 1  # where a later time begins
         if len(cuts) < (2 if test_pct else 1):
             raise DataError(
                 problem(
                     f"Expected at least {3 if test_pct else 2} different times",
-                    f"{len(cuts) + 1 if order else 0} in {len(order)} rows",
+                    f"{len(cuts) + 1 if len(order) else 0} in {len(order)} rows",
                     "Use a finer time, or another splitter.",
                 )
             )
         n, end = len(order), len(order)
         if test_pct:
-            end = min(cuts[1:], key=lambda k: abs(k - n * (1 - test_pct)))
-        start = min(
-            (k for k in cuts if k < end), key=lambda k: abs(k - n * (1 - test_pct - valid_pct))
-        )
-        return Split(tuple(order[:start]), tuple(order[start:end]), tuple(order[end:]))
+            end = nearest_cut(cuts[1:], n * (1 - test_pct))
+        start = nearest_cut(cuts[cuts < end], n * (1 - test_pct - valid_pct))
+        train, valid, test = (tuple(p.tolist()) for p in np.split(order, [start, end]))
+        return Split(train, valid, test)
 
     return split
 

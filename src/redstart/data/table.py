@@ -19,7 +19,10 @@ from redstart.data.codec import Codec
 from redstart.data.frame import Row, check_names, is_frame, read_csv
 from redstart.errors import DataError, problem
 
-__all__ = ["Table", "TableCodec", "missing", "nearest", "read_table"]
+__all__ = ["Table", "TableCodec", "in_row", "missing", "nearest", "read_table"]
+
+
+_MANY = 50_000  # names that a wrong one is compared with at most
 
 
 @final
@@ -200,10 +203,29 @@ def missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(pd.isna(values))
 
 
+def in_row(bad: NDArray[np.bool_]) -> str:
+    """Say in which row something is first, and in how many; nothing where there is one row.
+
+    Args:
+        bad: Whether it is in each row, ``(N,)``.
+    """
+    if len(bad) < 2:
+        return ""
+    more = f"; {n} such rows" if (n := int(bad.sum())) > 1 else ""
+    return f" in row {int(bad.argmax())}{more}"
+
+
 def nearest(name: Any, names: Iterable[Any]) -> str:
     """Suggest the name that was meant: a sentence and a space, or nothing."""
-    close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1)
-    return f"Did you mean {close[0]!r}? " if close else ""
+    wanted = str(name).casefold()
+    folded = {text.casefold(): text for text in map(str, names)}
+    likely = list(folded)
+    if len(likely) > _MANY:
+        # The comparison takes seconds for a million names.
+        near = [n for n in likely if n[:1] == wanted[:1] and abs(len(n) - len(wanted)) < 3]
+        likely = near[:_MANY]
+    close = [wanted] if wanted in folded else difflib.get_close_matches(wanted, likely, n=1)
+    return f"Did you mean {folded[close[0]]!r}? " if close else ""
 
 
 def _plain(cell: Any) -> Any:

@@ -15,7 +15,7 @@ from redstart.data.dataset import ItemDataset, Source, encode_labels, shown
 from redstart.data.target import Target
 from redstart.errors import ConfigError, problem
 
-__all__ = ["TableDataset", "dataset_of"]
+__all__ = ["TableDataset", "dataset_of", "narrow"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,8 @@ class TableDataset:
     Attributes:
         source: Where the rows came from.
         index: Row numbers in ``source``, ``(N,)`` int64.
-        columns: Encoded inputs, ``(M, ...)`` each, on the device they are wanted on.
+        columns: Encoded inputs, ``(M, ...)`` each, on the device they are wanted on; whole
+            numbers may be narrower than the int64 that batches have: see ``narrow``.
         labels: Encoded targets of the rows of ``index``, ``(N, ...)`` each, on the same
             device; ``None`` for new items.
         codec: Draws a row.
@@ -106,7 +107,7 @@ class TableDataset:
     def x(self, position: int) -> Encoded:
         """One row: what ``codec.view`` takes."""
         place = position if self.places is None else int(self.places[position])
-        return tuple(t[place].cpu() for t in self.columns)
+        return tuple(_wide(t[place].cpu()) for t in self.columns)
 
     def y(self, position: int) -> Encoded | None:
         """One row's target; ``None`` if there is none."""
@@ -125,6 +126,11 @@ class TableDataset:
             weights=None if self.weights is None else self.weights[there],
         )
 
+    def encoded(self) -> Encoded:
+        """Inputs of all rows, ``(N, ...)`` each."""
+        places = slice(None) if self.places is None else self.places.to(self.columns[0].device)
+        return tuple(_wide(t[places]) for t in self.columns)
+
     def inputs(self, positions: Sequence[int], *, seed: int, epoch: int) -> None:
         """Nothing: ``collate`` slices whole batches."""
 
@@ -142,7 +148,8 @@ class TableDataset:
         y = None if self.labels is None else tuple(t[there] for t in self.labels)
         if y is not None and self.weights is not None:
             y = (*y, self.weights[there])
-        return Batch(index=self.index[where], x=tuple(t[places] for t in self.columns), y=y)
+        x = tuple(_wide(t[places]) for t in self.columns)
+        return Batch(index=self.index[where], x=x, y=y)
 
 
 def dataset_of(
@@ -166,6 +173,21 @@ def dataset_of(
         return ItemDataset.of(source, tuple(rows), codec, target)
     moved = tuple(t.to(device) for t in columns)
     return TableDataset.of(source, tuple(rows), codec, target, columns=moved)
+
+
+def narrow(column: Tensor) -> Tensor:
+    """Store int64 codes in the narrowest type that holds them: a quarter of the memory."""
+    if column.dtype != torch.int64 or not column.numel():
+        return column
+    low, high = (int(end) for end in column.aminmax())
+    for dtype in (torch.int16, torch.int32):
+        if torch.iinfo(dtype).min <= low and high <= torch.iinfo(dtype).max:
+            return column.to(dtype)
+    return column
+
+
+def _wide(codes: Tensor) -> Tensor:
+    return codes.long() if codes.dtype in (torch.int16, torch.int32) else codes
 
 
 def _on(device: torch.device, labels: Encoded | None) -> Encoded | None:

@@ -182,7 +182,15 @@ class _Area:
 def _one_against_rest(out: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
     """Scores and membership, ``(classes, rows)``, of the classes that have an area."""
     if true.ndim == 2:
-        scores, member = out.double(), true > 0.5
+        scores, member = out.double(), true == 1
+        if not (member | (true == 0)).all():
+            raise DataError(
+                problem(
+                    "Expected classes or labels, zeros and ones, for `roc_auc`",
+                    f"targets from {float(true.min()):g} to {float(true.max()):g}",
+                    "Choose a metric for numbers, such as 'r2'.",
+                )
+            )
     else:
         # In float64, where far fewer confident rows become ties at exactly 1.
         scores = out.double().softmax(1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-__all__ = ["digits", "told_apart"]
+__all__ = ["aligned", "digits", "places", "told_apart"]
 
 
 def digits(value: float, *, sign: bool = False) -> str:
@@ -30,3 +30,27 @@ def told_apart(values: Sequence[float]) -> list[str]:
         if len(set(found)) == len(set(values)):
             break
     return found
+
+
+def places(values: Sequence[float], *, sign: bool = False) -> list[str]:
+    """Write a figure and what goes with it, such as its interval, to one decimal place.
+
+    Four decimals; none of thousands, which are set apart; more of what is below 0.001.
+
+    Args:
+        values: The numbers.
+        sign: Whether to write a plus.
+    """
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    n = 0 if largest >= 1000 else 4
+    if 0 < largest < 1e-3:
+        n = 2 - math.floor(math.log10(largest))
+    return [f"{v:{'+' if sign else ''},.{n}f}" for v in values]
+
+
+def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Align cells in columns, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    for first, *rest in (headers, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()

@@ -30,7 +30,7 @@ from redstart.train.measure import metrics_of
 if TYPE_CHECKING:
     from redstart.tabular.learner import TabularLearner
 
-__all__ = ["Baseline", "fit_baseline"]
+__all__ = ["Baseline", "fit_baseline", "kind_of_trees"]
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def fit_baseline(learn: TabularLearner, kind: str = "auto") -> Baseline:
         ConfigError: If there is no such kind, or it is not installed, or there are no such
             trees for the target.
     """
-    kind = _chosen(kind)
+    kind = kind_of_trees(kind)
     valid = validation_rows(learn.dls)
     began = time.perf_counter()
     train = training_rows(learn.dls)
@@ -107,7 +107,12 @@ def fit_baseline(learn: TabularLearner, kind: str = "auto") -> Baseline:
     return Baseline(kind, scored, metrics, seconds, len(train), n_trees)
 
 
-def _chosen(kind: str) -> str:
+def kind_of_trees(kind: str) -> str:
+    """Look up a kind of trees: ``"auto"`` is LightGBM where it is installed.
+
+    Raises:
+        ConfigError: If there is no such kind, or it is not installed.
+    """
     if kind == "auto":
         return "lightgbm" if find_spec("lightgbm") else "hist"
     if kind not in TREES:

@@ -12,14 +12,12 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from redstart.data.table import Table
+from redstart.data.spelling import Factors, factorized
+from redstart.data.table import Table, in_row
 from redstart.errors import DataError, problem
 from redstart.tabular.dates import DateColumn, date_part, moments
 
-__all__ = ["Cells", "Factors", "factorized", "number_of", "numbers"]
-
-Factors = tuple[NDArray[np.intp], list[Any]]
-"""Which of its different values each row of a column has, -1 where missing; and these."""
+__all__ = ["Cells", "number_of", "numbers"]
 
 Floats = NDArray[np.float64]
 
@@ -100,41 +98,6 @@ class Cells:
         return date_part(self._moments[column.name], part)
 
 
-def factorized(values: nw.Series[Any] | NDArray[Any]) -> Factors:
-    """Find the different values of a column, and which of them each row has.
-
-    Args:
-        values: The column.
-
-    Raises:
-        DataError: If a cell is a list or the like; names column and row.
-    """
-    import pandas as pd
-
-    native: Any = values
-    if isinstance(values, nw.Series):
-        native = values.to_native()
-        if not isinstance(native, pd.Series):
-            if isinstance(values.dtype, nw.String | nw.Categorical | nw.Enum):
-                return _of_texts(values.cast(nw.String))
-            cells = values.to_numpy()
-            # Dates in NumPy become plain numbers when they are listed, those of pandas do not.
-            native = pd.Series(cells) if cells.dtype.kind in "mM" else cells
-    try:
-        codes, found = pd.factorize(native)
-    except TypeError as error:
-        row = next((i for i, v in enumerate(native) if not _hashable(v)), 0)
-        raise DataError(
-            problem(
-                f"Expected one value per cell in column {getattr(values, 'name', '')!r}",
-                f"{native[row] if isinstance(native, np.ndarray) else native.iloc[row]!r:.80} "
-                f"in row {row}",
-                "Make several columns of it, or leave it out.",
-            )
-        ) from error
-    return codes, found.tolist()
-
-
 def numbers(series: nw.Series[Any]) -> Floats:
     """Read a column of numbers, float64 ``(N,)``, ``NaN`` where missing.
 
@@ -146,10 +109,10 @@ def numbers(series: nw.Series[Any]) -> Floats:
     """
     values = series.to_numpy()
     if values.dtype.kind in "mM":
-        known = np.flatnonzero(~np.isnat(values))
-        if known.size:
-            row = int(known[0])
-            raise _no_number(series, row, series[row], "dates", "`date_names`")
+        known = ~np.isnat(values)
+        if known.any():
+            value = series[int(known.argmax())]
+            raise _no_number(series.name, known, value, "dates", "`date_names`")
         return np.full(len(values), np.nan)
     if values.dtype.kind not in "biuf":
         values = _parsed(series)
@@ -162,20 +125,11 @@ def numbers(series: nw.Series[Any]) -> Floats:
         raise DataError(
             problem(
                 f"Expected finite numbers in column {series.name!r}",
-                f"{found[row]} in row {row}; {int(endless.sum())} such rows",
+                f"{found[row]}{in_row(endless)}",
                 "Write NaN instead: df.replace([numpy.inf, -numpy.inf], numpy.nan).",
             )
         )
     return found
-
-
-def _of_texts(series: nw.Series[Any]) -> Factors:
-    """The same for text of polars or pyarrow, of which NumPy would make an object per cell."""
-    known = series.drop_nulls().unique(maintain_order=True).to_list()
-    if not known:
-        return np.full(len(series), -1, dtype=np.intp), []
-    codes = series.replace_strict(known, list(range(len(known))), return_dtype=nw.Int64)
-    return codes.fill_null(-1).to_numpy(), known
 
 
 def number_of(value: Any) -> float | None:
@@ -199,24 +153,19 @@ def _parsed(series: nw.Series[Any]) -> Floats:
     codes, values = factorized(series)
     read = [number_of(value) for value in values]
     if (bad := np.flatnonzero([v is None for v in read])).size:
-        row = int(np.isin(codes, bad).argmax())
-        raise _no_number(series, row, values[int(codes[row])], "names", "`cat_names`")
+        rows = np.isin(codes, bad)
+        value = values[int(codes[rows.argmax()])]
+        raise _no_number(series.name, rows, value, "names", "`cat_names`")
     return np.array([*read, math.nan], dtype=np.float64)[codes]
 
 
-def _no_number(series: nw.Series[Any], row: int, value: Any, what: str, instead: str) -> DataError:
+def _no_number(
+    name: str, rows: NDArray[np.bool_], value: Any, what: str, instead: str
+) -> DataError:
     return DataError(
         problem(
-            f"Expected numbers in column {series.name!r}",
-            f"{value!r:.80} in row {row}",
+            f"Expected numbers in column {name!r}",
+            f"{value!r:.80}{in_row(rows)}",
             f"Correct the value. A column that is all {what} goes into {instead}.",
         )
     )
-
-
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True

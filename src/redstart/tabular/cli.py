@@ -5,17 +5,29 @@ Each verb is a function whose parameters are its options.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from redstart.console import echo, given, print_check, run_folder, say
+from redstart.console import (
+    Delimiter,
+    Device,
+    Encoding,
+    Out,
+    echo,
+    given,
+    print_check,
+    print_rate,
+    run_folder,
+    say,
+)
 from redstart.errors import ConfigError, problem
 
 if TYPE_CHECKING:
     from redstart.data.loaders import DataLoaders
+    from redstart.data.table import Table as Rows
     from redstart.tabular.learner import TabularLearner
 
 __all__ = ["COMMANDS", "check", "demo", "lr_find", "show", "train"]
@@ -26,7 +38,7 @@ Target = Annotated[
 ]
 Category = Annotated[
     list[str] | None,
-    typer.Option(help="Column of categories; if no column is named, all are taken by type."),
+    typer.Option(help="Column of categories; those that are not named are taken by type."),
 ]
 Number = Annotated[list[str] | None, typer.Option(help="Column of numbers; likewise.")]
 Date = Annotated[list[str] | None, typer.Option(help="Column of dates; likewise.")]
@@ -38,18 +50,15 @@ ValidPct = Annotated[
 ValidCol = Annotated[str | None, typer.Option(help="Column that says which rows to hold out.")]
 TimeCol = Annotated[str | None, typer.Option(help="Column of times: the latest are held out.")]
 Group = Annotated[
-    str | None, typer.Option(help="Column: rows that share a value are held out together.")
+    str | None,
+    typer.Option(help="Column: rows that share a value are held out together. No input."),
 ]
 LogTarget = Annotated[bool, typer.Option(help="Learn the logarithm of the number to predict.")]
 Arch = Annotated[str, typer.Option(help="tabm, an ensemble of small networks, or mlp.")]
 BatchSize = Annotated[
     int | None, typer.Option("--bs", min=1, help="Rows in a batch; by their number if left out.")
 ]
-Delimiter = Annotated[str | None, typer.Option(help="Between columns; found out if left out.")]
-Encoding = Annotated[str | None, typer.Option(help="Of a CSV file; UTF-8 if left out.")]
-Seed = Annotated[int, typer.Option(help="Of split, order, weights and dropout.")]
-Out = Annotated[Path | None, typer.Option(help="Folder to write to; runs/TIME if left out.")]
-Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda; the best if left out.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of split, order, weights and dropout.")]
 
 _WRITTEN: Final = {
     "batch.png": "training rows as the model saw them",
@@ -207,7 +216,7 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
     device: Device = None,
 ) -> None:
     """Suggest a learning rate, from a few batches at rising rates."""
-    from redstart.tabular import tabular_learner, valley
+    from redstart.tabular import tabular_learner
 
     dls = _loaders(
         table,
@@ -218,9 +227,7 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
         seed=seed,
         device=device,
     )
-    found = tabular_learner(dls, arch=arch).lr_find(show_plot=False, suggest_funcs=(valley,))
-    print(f"suggested learning rate: {found.valley:.2g}")
-    print("wrote", found.plot().save(out))
+    print_rate(tabular_learner(dls, arch=arch), out)
 
 
 def demo(out: Path) -> None:
@@ -285,35 +292,58 @@ def _loaders(
         reading: Delimiter and encoding.
         **options: See ``TabularOptions``; those that are ``None`` are left out.
     """
-    from redstart.data.split import GroupSplitter, TimeSplitter
     from redstart.data.table import Table as Rows
     from redstart.data.table import read_table
     from redstart.tabular import TabularDataLoaders
+    from redstart.tabular.cells import Cells
+    from redstart.tabular.roles import find_roles
 
-    categories, numbers, dates, ignored = columns
-    frame = read_table(table, *reading)
-    for name in ignored or ():
-        Rows(frame).column(name)  # says which there are
-    frame = frame.drop(columns=list(ignored or ()))
+    *named, ignored = columns
+    rows = Rows(read_table(table, *reading))
+    for name in (*target, *(ignored or ())):
+        rows.column(name)  # says which there are
+    _, col, _, group = split
+    # Of a group that is held out no training row says anything.
+    beside = given(weight=options.get("weight_name"), col=col, group=group).values()
+    wanted = {name for names in named for name in names or ()}
+    others = [*target, *(ignored or ()), *(name for name in beside if name not in wanted)]
+    roles = find_roles(Cells(rows), (named[0], named[1], named[2]), others, rest=True)
+    return TabularDataLoaders.from_df(
+        rows.frame.to_native(),
+        cat_names=roles.cat_names,
+        cont_names=roles.cont_names,
+        y_names=target,
+        date_names=roles.date_names,
+        **given(**_ways(rows, roles.date_names, split, options.get("seed")), **options),
+    )
+
+
+def _ways(
+    rows: Rows,
+    dates: Sequence[str],
+    split: tuple[float | None, str | None, str | None, str | None],
+    seed: int | None,
+) -> dict[str, Any]:
+    """The option of ``TabularDataLoaders`` that splits as those of the command line say."""
+    from redstart.data.split import GroupSplitter, TimeSplitter
+    from redstart.tabular.dates import DateColumn
+
     pct, col, time, group = split
     ways = given(**{"--valid-col": col, "--time-col": time, "--group": group})
-    if len(ways) > 1:
-        raise ConfigError(
-            problem("Expected one way to split", ", ".join(ways), "Leave all but one out.")
-        )
-    if time is not None:
-        options["splitter"] = TimeSplitter(time, pct or 0.2)
-    elif group is not None:
-        options["splitter"] = GroupSplitter(group, pct or 0.2, options.get("seed"))
-    else:
-        options |= {"valid_pct": pct, "valid_col": col}
-    return TabularDataLoaders.from_df(
-        frame,
-        cat_names=categories,
-        cont_names=numbers,
-        y_names=target,
-        **given(date_names=dates, **options),
-    )
+    if len(ways) > 1 or (col is not None and pct is not None):
+        both = ", ".join([*ways, *(["--valid-pct"] if len(ways) == 1 else [])])
+        raise ConfigError(problem("Expected one way to split", both, "Leave all but one out."))
+    share = 0.2 if pct is None else pct
+    if group is not None:
+        return {"splitter": GroupSplitter(group, share, seed)}
+    if time is None:
+        return {"valid_pct": pct, "valid_col": col}
+    if time not in dates:
+        return {"splitter": TimeSplitter(time, share)}
+    # Dates are read as the model's: 11/30/2011 is one too.
+    when = DateColumn.learn(rows.column(time))[1].tolist()
+    later = TimeSplitter(lambda moment: moment, share)
+    return {"splitter": lambda _: later(when)}
 
 
 def _epochs(dls: DataLoaders) -> int:

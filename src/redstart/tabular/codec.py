@@ -228,7 +228,7 @@ def _flag_name(column: NumberColumn) -> str:
 def _day(column: DateColumn, codes: Mapping[str, int], values: Mapping[str, float]) -> str:
     """The date that parts stand for."""
     by_part = {part: name for name, part in column.parts().items()}
-    if not codes[by_part["Is_year_start"]]:
+    if not any(codes[name] for name in column.categories()):
         return NA
     year, day = round(values[by_part["Year"]]), round(values[by_part["Dayofyear"]])
     said = (date(year, 1, 1) + timedelta(day - 1)).isoformat()

@@ -6,8 +6,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from numbers import Real
 from typing import Any, ClassVar, Final, final
 
@@ -15,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redstart.config import Configured
+from redstart.data.spelling import Factors, plain, spelled
+from redstart.data.table import in_row
 from redstart.data.vocab import Vocab
 from redstart.errors import DataError, problem
-from redstart.tabular.cells import Factors, number_of
+from redstart.tabular.cells import number_of
 from redstart.tabular.procs import Procs
 
 __all__ = ["NA", "CategoryColumn", "NumberColumn"]
@@ -48,7 +48,7 @@ class CategoryColumn(Configured):
     _classes: Vocab = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        codes = {_spelled(value): code for code, value in enumerate(self.vocab, 1)}
+        codes = {spelled(value): code for code, value in enumerate(self.vocab, 1)}
         object.__setattr__(self, "_codes", codes)
         object.__setattr__(self, "_classes", Vocab((NA, *self.vocab)))
 
@@ -66,10 +66,10 @@ class CategoryColumn(Configured):
         """
         codes, values = factors
         seen = np.bincount(codes[train] + 1, minlength=len(values) + 1)[1:].tolist()
-        kept = {_spelled(v): _plain(v) for v, n in zip(values, seen, strict=True) if n}
+        kept = {spelled(v): plain(v) for v, n in zip(values, seen, strict=True) if n}
         kept.pop(NA, None)
         if order is not None:
-            listed = [kept[spelled] for spelled in map(_spelled, order) if spelled in kept]
+            listed = [kept[text] for text in map(spelled, order) if text in kept]
             return cls(name, tuple(listed))
         return cls(name, tuple(sorted(kept.values(), key=lambda v: (isinstance(v, str), v))))
 
@@ -93,8 +93,7 @@ class CategoryColumn(Configured):
 
     def code(self, value: Any) -> int:
         """The code of one value, which may be written in another way than in training."""
-        spelled = _spelled(value)
-        if (code := self._codes.get(spelled)) is not None:
+        if (code := self._codes.get(spelled(value))) is not None:
             return code
         for other in _alternatives(value, numeric=self._is_numeric()):
             if (code := self._codes.get(other)) is not None:
@@ -187,7 +186,7 @@ class NumberColumn(Configured):
             raise DataError(
                 problem(
                     f"Expected a number in every row of column {self.name!r}",
-                    f"missing in row {int(empty.argmax())}; {int(empty.sum())} such rows",
+                    f"missing{in_row(empty)}",
                     "Add FillMissing to `procs`, or fill them in.",
                 )
             )
@@ -210,7 +209,7 @@ class NumberColumn(Configured):
             raise DataError(
                 problem(
                     f"Expected numbers of an ordinary size in column {self.name!r}",
-                    f"{values[row]:g} in row {row}",
+                    f"{values[row]:g}{in_row(~good)}",
                     "Check it; write NaN where the number is not known.",
                 )
             )
@@ -223,39 +222,6 @@ class NumberColumn(Configured):
         return float(whole) if abs(found - whole) <= noise else found
 
 
-def _spelled(value: Any) -> str:
-    """A category as text; the same for 3, 3.0 and ``'3'``."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, datetime):
-        text = value.isoformat()
-        return text.removesuffix("T00:00:00")
-    if isinstance(value, Real | Decimal):
-        return repr(_shortest(value))
-    return str(value.isoformat() if hasattr(value, "isoformat") else value)
-
-
-def _plain(value: Any) -> Any:
-    """A category as JSON has it."""
-    if isinstance(value, str | bool):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, Real | Decimal) and math.isfinite(number := _shortest(value)):
-        return number
-    return _spelled(value)
-
-
-def _shortest(value: Any) -> int | float:
-    """A whole number as an integer, any other as a float."""
-    if isinstance(value, int | np.integer):
-        return int(value)
-    number = float(value)
-    return int(number) if number.is_integer() and abs(number) < 1e16 else number
-
-
 def _alternatives(value: Any, *, numeric: bool) -> list[str]:
     """Other ways in which a category may have been written in training."""
     found = []
@@ -263,7 +229,7 @@ def _alternatives(value: Any, *, numeric: bool) -> list[str]:
         found = [value.strip()]
         if (number := number_of(value)) is None or not numeric:
             return [*found, found[0].capitalize()] if found[0].lower() in _TRUTHS else found
-        found.append(_spelled(number))
+        found.append(spelled(number))
         value = number
     if isinstance(value, Real | np.bool_) and value in (0, 1):
         # True may come back as 1, and 1 as True.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, final
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from redstart.metrics.metric import Interval, Metric
 from redstart.metrics.paired import measured, paired_difference
-from redstart.show.digits import digits
+from redstart.show.digits import aligned, digits, places
 from redstart.show.page import table
 from redstart.tabular.baseline import Baseline
 from redstart.tabular.rows import outputs, validation_rows
@@ -66,7 +65,8 @@ class Compared:
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        return [self.metric, _figure(self.model), _figure(self.baseline), _signed(self.difference)]
+        figures = (_figure(self.model), _figure(self.baseline))
+        return [self.metric, *figures, _figure(self.difference, sign=True)]
 
 
 @final
@@ -102,7 +102,7 @@ class Report:
         return notes + table(_HEADERS, [row.cells() for row in self.rows]) + words
 
     def __str__(self) -> str:
-        lines = _aligned([_HEADERS, *(row.cells() for row in self.rows)])
+        lines = aligned(_HEADERS, [row.cells() for row in self.rows])
         return "\n".join([*self._notes(), "", *lines, "", *self.sentences()])
 
     __repr__ = __str__
@@ -145,26 +145,7 @@ def _compared(metric: Metric, out: Tensor, baseline: Baseline, truth: Tensor) ->
     )
 
 
-def _figure(found: tuple[float, Interval | None]) -> str:
+def _figure(found: tuple[float, Interval | None], *, sign: bool = False) -> str:
     value, interval = found
-    said = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
-    if interval is None:
-        return said
-    ends = [f"{end:,.0f}" if abs(value) >= 1000 else f"{end:.4f}" for end in interval]
-    return f"{said} [{ends[0]}, {ends[1]}]"
-
-
-def _signed(found: tuple[float, Interval | None]) -> str:
-    value, interval = found
-    large = abs(value) >= 1000 or (interval is not None and max(map(abs, interval)) >= 1000)
-    values = [value, *(interval or ())]
-    said = [f"{v:+,.0f}" if large else f"{v:+.4f}" for v in values]
+    said = places([value, *(interval or ())], sign=sign)
     return said[0] if interval is None else f"{said[0]} [{said[1]}, {said[2]}]"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

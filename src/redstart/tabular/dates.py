@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redstart.config import Configured
-from redstart.data.table import Table
+from redstart.data.table import Table, in_row
 from redstart.errors import DataError, problem
 
 __all__ = ["DateColumn", "add_datepart", "date_part", "moments", "says_dates"]
@@ -51,8 +51,8 @@ class DateColumn(Configured):
     Attributes:
         name: Of the column.
         time: Whether the hour is one of the parts.
-        day_first: Whether ``01/02/2011`` is the first of February; ``None`` where the
-            training rows did not tell, and then such dates are refused.
+        day_first: Whether ``01/02/2011`` is the first of February; ``None`` where no date
+            was written so, and then such dates are refused.
     """
 
     kind: ClassVar[str] = "date_column"
@@ -61,12 +61,14 @@ class DateColumn(Configured):
     day_first: bool | None = None
 
     @classmethod
-    def learn(cls, series: nw.Series[Any], train: NDArray[np.intp]) -> tuple[DateColumn, _Moments]:
+    def learn(
+        cls, series: nw.Series[Any], train: NDArray[np.intp] | slice = slice(None)
+    ) -> tuple[DateColumn, _Moments]:
         """Learn of some rows how dates are written; also returns the dates of all rows.
 
         Args:
             series: The column.
-            train: Row numbers of the training rows.
+            train: Row numbers of the training rows; all if left out.
 
         Raises:
             DataError: If a value is no date, or may be read in two ways.
@@ -136,9 +138,20 @@ def add_datepart(
 
 
 def says_dates(values: Iterable[Any]) -> bool:
-    """Tell whether all of some texts are dates as ISO 8601 has them, and there is one."""
-    texts = [_text(value) for value in values]
-    return bool(texts) and all(map(_ISO.fullmatch, texts))
+    """Tell whether all of some texts are dates that can be read in one way, and there is one.
+
+    They are as ISO 8601 has them; or numeric (``30.11.2011``), and one of them at least says
+    whether the day comes first.
+    """
+    n, orders = 0, set[str]()
+    for value in values:
+        text = _text(value).strip()
+        if found := _NUMERIC.fullmatch(text):
+            orders.add(_first(found))
+        elif not _ISO.fullmatch(text) and text:
+            return False
+        n += bool(text)
+    return n > 0 and (not orders or len(orders - {"either"}) == 1)
 
 
 def moments(series: nw.Series[Any], day_first: bool | None = None) -> _Moments:
@@ -146,7 +159,8 @@ def moments(series: nw.Series[Any], day_first: bool | None = None) -> _Moments:
 
     Args:
         series: Dates; or text or objects that say dates as ISO 8601 does
-            (``2011-11-30 17:05``) or as numbers (``30.11.2011``, ``11/30/2011 17:05``).
+            (``2011-11-30 17:05``) or as numbers (``30.11.2011``, ``11/30/2011 17:05``);
+            blank text is missing.
         day_first: Whether numeric dates begin with the day; they are refused if ``None``.
 
     Returns:
@@ -160,13 +174,15 @@ def moments(series: nw.Series[Any], day_first: bool | None = None) -> _Moments:
     import pandas as pd
 
     codes, values = _factors(series)
-    good = [_as_iso(_text(value), day_first) for value in values]
+    texts = [_text(value) for value in values]
+    good = [_as_iso(text, day_first) for text in texts]
     read = pd.to_datetime(
         pd.Series(good, dtype=object), format="ISO8601", errors="coerce", utc=True
     )
-    if (bad := np.flatnonzero(read.isna())).size:
-        row = int(np.isin(codes, bad).argmax())
-        raise _no_date(series, row, values[int(codes[row])])
+    blank = np.array([not text.strip() for text in texts], dtype=bool)
+    if (bad := np.flatnonzero(read.isna() & ~blank)).size:
+        rows = np.isin(codes, bad)
+        raise _no_date(series.name, rows, values[int(codes[rows.argmax()])])
     known = read.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
     return np.append(known, np.datetime64("NaT"))[codes]
 
@@ -200,7 +216,8 @@ def _factors(series: nw.Series[Any]) -> tuple[NDArray[np.intp], Sequence[Any]]:
 
     empty = not len(series) or series.is_null().all()
     if not empty and (series.dtype.is_numeric() or isinstance(series.dtype, nw.Boolean)):
-        raise _no_date(series, 0, series[0])
+        known = ~np.asarray(series.is_null().to_numpy(), dtype=bool)
+        raise _no_date(series.name, known, series[int(known.argmax())])
     codes, values = pd.factorize(pd.Series(series.to_numpy(), dtype=object))
     return codes, values.tolist()
 
@@ -211,14 +228,13 @@ def _day_first(series: nw.Series[Any]) -> bool | None:
     seen: dict[str, int] = {}
     for position, value in enumerate(values):
         if found := _NUMERIC.fullmatch(_text(value)):
-            first, second = int(found[1]) > 12, int(found[3]) > 12
-            seen.setdefault("both" if first == second else "day" if first else "month", position)
+            seen.setdefault(_first(found), position)
     if "day" in seen or "month" in seen:
         return "day" in seen  # if both occur, `moments` names one that does not fit
     if not seen:
         return None
-    value = values[seen["both"]]
-    row = int((codes == seen["both"]).argmax())
+    value = values[seen["either"]]
+    row = int((codes == seen["either"]).argmax())
     raise DataError(
         problem(
             f"Expected dates in column {series.name!r} that can be read in one way",
@@ -226,6 +242,12 @@ def _day_first(series: nw.Series[Any]) -> bool | None:
             "Make dates of it: pandas.to_datetime(column, format='%d/%m/%Y') or '%m/%d/%Y'.",
         )
     )
+
+
+def _first(found: re.Match[str]) -> str:
+    """What a numeric date begins with: ``"day"``, ``"month"``, or ``"either"``."""
+    first, second = int(found[1]) > 12, int(found[3]) > 12
+    return "either" if first == second else "day" if first else "month"
 
 
 def _as_iso(text: str, day_first: bool | None) -> str | None:
@@ -256,12 +278,12 @@ def _as_field(series: nw.Series[Any]) -> Any:
     return pd.Series(pd.DatetimeIndex(values))
 
 
-def _no_date(series: nw.Series[Any], row: int, value: Any) -> DataError:
+def _no_date(name: str, rows: NDArray[np.bool_], value: Any) -> DataError:
     value = value.item() if isinstance(value, np.generic) else value
     return DataError(
         problem(
-            f"Expected dates in column {series.name!r}",
-            f"{value!r} in row {row}",
+            f"Expected dates in column {name!r}",
+            f"{value!r:.80}{in_row(rows)}",
             "Make dates of it, for example with pandas.to_datetime(column, format='%d.%m.%Y').",
         )
     )

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redstart.data.apportion import some
+from redstart.data.spelling import factorized
 from redstart.data.table import Table, missing
 from redstart.data.target import Target
 from redstart.errors import ConfigError, DataError, problem
-from redstart.tabular.cells import factorized
 from redstart.tabular.roles import MAX_CARD
 from redstart.targets.category import CategoryTarget
 from redstart.targets.multicategory import MultiCategoryTarget

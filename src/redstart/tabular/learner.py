@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
@@ -15,7 +16,7 @@ from redstart.data.target import Target
 from redstart.domain import ModelRecipe
 from redstart.errors import ConfigError, problem
 from redstart.rng import forked
-from redstart.tabular.baseline import Baseline, fit_baseline
+from redstart.tabular.baseline import Baseline, fit_baseline, kind_of_trees
 from redstart.tabular.codec import TabularCodec
 from redstart.tabular.compare import Report, compare
 from redstart.tabular.dependence import PartialDependence, partial_dependence
@@ -36,6 +37,8 @@ from redstart.train.losses import loss_of
 from redstart.train.run import LossFunction
 
 __all__ = ["TabularLearner", "tabular_learner"]
+
+log = logging.getLogger("redstart")
 
 _TABM_LAYERS = (128, 128)
 _MLP_LAYERS = (200, 100)
@@ -67,6 +70,7 @@ class TabularLearner(Learner):
             NoValidationSetError: If there are no validation rows.
             ConfigError: If there is no such kind, or it is not installed.
         """
+        kind = kind_of_trees(kind)
         if self._baselines is None:
             self._baselines = {}
         if kind not in self._baselines:
@@ -129,7 +133,7 @@ def tabular_learner(
         config: Options of the model: see ``TabMOptions`` and ``ModelOptions``; also
             ``n_bins`` of a TabM, ``ps`` and ``embed_p`` of an MLP.
         n_out: Outputs per row; as many as the target needs if left out.
-        y_range: Outputs lie between these two.
+        y_range: Outputs lie between these two: numbers to estimate.
         arch: ``"tabm"``, an ensemble of small networks; ``"mlp"``, the course's
             ``TabularModel``; or a module of your own, called with ``(x_cat, x_cont)``.
         **options: ``label_smoothing`` and ``class_weights`` of the target's loss, and
@@ -155,6 +159,8 @@ def tabular_learner(
             )
         )
     out_sz = dls.c if n_out is None else n_out
+    if y_range is not None:
+        _check_range(dls, y_range)
     shared: dict[str, Any] = {
         "n_out": out_sz,
         "layers": list(layers or (_TABM_LAYERS if arch == "tabm" else _MLP_LAYERS)),
@@ -205,6 +211,27 @@ def _mlp(
         kind = act if isinstance(act, type) else type(act)
         config["act_cls"] = known.get(kind, act)
     return {"emb_szs": pairs, "n_cont": codec.n_cont, **config}
+
+
+def _check_range(dls: DataLoaders, y_range: Sequence[float]) -> None:
+    """Refuse a range that no answer fits in; warn of one that not all of them do."""
+    numbers = isinstance(dls.target, RegressionTarget)
+    if len(y_range) != 2 or not y_range[0] < y_range[1] or not numbers:
+        raise ConfigError(
+            problem(
+                "Expected `y_range` to be a lower and an upper end, for numbers to estimate",
+                f"y_range={tuple(y_range)}, a target of kind {dls.target.kind!r}",
+                "Give two numbers that rise." if numbers else "Leave it out.",
+            )
+        )
+    labels = (training_rows(dls).y or ())[0]
+    outside = ((labels < y_range[0]) | (labels > y_range[1])).any(-1)
+    if n := int(outside.sum()):
+        log.warning(
+            "%d of %d training rows have targets outside y_range=(%g, %g), which the model cannot "
+            "say: they go from %g to %g.",
+            *(n, len(labels), *y_range, float(labels.min()), float(labels.max())),
+        )
 
 
 def _check(config: dict[str, Any], known: set[str]) -> None:

@@ -25,6 +25,8 @@ log = logging.getLogger("redstart")
 MAX_CARD = 20
 """Whole numbers with more different values than this are numbers, others categories."""
 
+_NAME_ALL = "name all columns in `cat_names` and `cont_names`"
+
 
 @final
 @dataclass(slots=True)
@@ -74,11 +76,13 @@ def find_roles(
     given: tuple[Any, Any, Any],
     others: Sequence[str],
     max_card: int = MAX_CARD,
+    *,
+    rest: bool = False,
 ) -> Roles:
     """Take the columns that are named; if neither categories nor numbers are, choose.
 
-    The choice goes by column. Dates, and text in which every value is a date as ISO 8601
-    has it, are dates. Text, booleans and categoricals are categories. Floats are numbers.
+    The choice goes by column. Dates, and text in which every value is a date that can be
+    read in one way, are dates. Text, booleans and categoricals are categories. Floats are numbers.
     Integers are numbers if they have more than ``max_card`` different values, and
     categories otherwise; so is text that says a number in every row. Left out, with a
     warning, are columns in which nine of ten texts differ (names, keys), which count the
@@ -90,6 +94,8 @@ def find_roles(
             one name, or ``None``.
         others: Columns that are no inputs: targets, weights.
         max_card: See above.
+        rest: Whether to choose among those that are not named even where some are, as the
+            command line does.
 
     Raises:
         ConfigError: If a column is named twice, or is no input; or none is left.
@@ -109,8 +115,11 @@ def find_roles(
                     "Take it out of the list.",
                 )
             )
-    if given[0] is None and given[1] is None:
-        _choose(cells, roles, {*others, *everything}, max_card)
+    if rest or (given[0] is None and given[1] is None):
+        left = _choose(cells, roles, {*others, *everything}, max_card)
+        if left:
+            how = "name it: --category, --number or --date" if rest else _NAME_ALL
+            log.warning("Left out: %s. To use one of them, %s.", "; ".join(left), how)
     if not (roles.cat_names or roles.cont_names or roles.date_names):
         raise ConfigError(
             problem(
@@ -142,7 +151,8 @@ def named(names: Any) -> list[str]:
     return listed
 
 
-def _choose(cells: Cells, roles: Roles, taken: set[str], max_card: int) -> None:
+def _choose(cells: Cells, roles: Roles, taken: set[str], max_card: int) -> list[str]:
+    """Choose among the columns that are not taken; returns those left out, and why."""
     lists = {"date": roles.date_names, "cat": roles.cat_names, "cont": roles.cont_names}
     left = []
     for name in cells.table.names:
@@ -153,11 +163,7 @@ def _choose(cells: Cells, roles: Roles, taken: set[str], max_card: int) -> None:
             lists[found].append(name)
         else:
             left.append(f"{name} ({found})")
-    if left:
-        log.warning(
-            "Left out: %s. To use one of them, name all columns in `cat_names` and `cont_names`.",
-            "; ".join(left),
-        )
+    return left
 
 
 def _role(cells: Cells, name: str, max_card: int) -> str:
@@ -214,8 +220,8 @@ def _all_missing(series: nw.Series[Any]) -> bool:
 
 
 def _counts_rows(series: nw.Series[Any]) -> bool:
-    """Whether whole numbers rise by one from row to row."""
+    """Whether whole numbers are 0, 1, 2, ... or 1, 2, 3, ...: years in order are not."""
     values = series.to_numpy()
-    return (
-        len(values) > MAX_CARD and values.dtype.kind in "iu" and bool((np.diff(values) == 1).all())
-    )
+    if len(values) <= MAX_CARD or values.dtype.kind not in "iu" or values[0] not in (0, 1):
+        return False
+    return bool((np.diff(values) == 1).all())

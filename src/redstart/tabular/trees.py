@@ -62,7 +62,10 @@ class Trees(ABC):
         held: NDArray[np.bool_],
         seed: int,
     ) -> int:
-        """Train on rows that are not held out while those held out gain, and count the rounds."""
+        """Train on rows that are not held out while those held out gain, and count the rounds.
+
+        scikit-learn draws as many rows by itself.
+        """
 
     def fit_best(
         self, x: Features, y: Floats, weights: Floats, task: Task, seed: int
@@ -163,6 +166,10 @@ class HistTrees(Trees):
         held: NDArray[np.bool_],
         seed: int,
     ) -> int:
+        if task.kind == "classes" and (
+            held.sum() < task.n or np.bincount(y.astype(np.int64)).min() < 2
+        ):
+            return _USUAL  # scikit-learn holds out rows of every class, and cannot
         model = _hist(
             x,
             task,

@@ -40,5 +40,9 @@ def with_loss_options(dls: DataLoaders, options: dict[str, Any]) -> DataLoaders:
     raws = dls.source.raws
     assert raws is not None  # noqa: S101 - loaders of a learner have labels
     kept = weights if isinstance(weights, str) else tuple(weights)
-    changed = replace(target, label_smoothing=smoothing, class_weights=kept)
+    changed = replace(
+        target,
+        label_smoothing=smoothing or target.label_smoothing,
+        class_weights=kept or target.class_weights,
+    )
     return dls.with_target(changed.fit(labels_at(raws, dls.parts()["train"])))

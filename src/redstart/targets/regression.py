@@ -24,6 +24,9 @@ from redstart.targets.scoring import per_member, reduced
 __all__ = ["RegressionBlock", "RegressionTarget"]
 
 
+_FILL_IN = "Fill them in, or leave these rows out."
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class RegressionTarget(Target[Any, Tensor]):
@@ -149,11 +152,13 @@ class RegressionTarget(Target[Any, Tensor]):
             row = int(bad.argmax())
             given = raws[row].tolist() if hasattr(raws[row], "tolist") else raws[row]
             where = f" in row {row} of these; {int(bad.sum())} such rows" if len(values) > 1 else ""
+            below = self.log and np.isfinite(values[row]).all()
+            fix = "Leave `log` out, or move them: add a constant." if below else _FILL_IN
             raise DataError(
                 problem(
                     f"Expected a number{' from 0 on (log=True)' if self.log else ''} in every row",
                     f"{given!r:.80}{where}",
-                    "Fill them in, or leave these rows out.",
+                    fix,
                 )
             )
         if width is not None and values.shape[1] != width:

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from redstart.console import echo, figure, given, print_check, run_folder, say
+from redstart.console import (
+    Device,
+    Out,
+    echo,
+    figure,
+    given,
+    print_check,
+    print_rate,
+    run_folder,
+    say,
+)
 from redstart.errors import DataError, problem
 
 if TYPE_CHECKING:
@@ -24,10 +34,11 @@ Folder = Annotated[
     Path, typer.Argument(help="Holds a folder of pictures per label; or train and valid folders.")
 ]
 Arch = Annotated[str, typer.Option(help="Any timm or torchvision name.")]
-Out = Annotated[Path | None, typer.Option(help="Folder to write to; runs/TIME if left out.")]
 Size = Annotated[int, typer.Option(min=1, help="Pixels of a side, as the model sees them.")]
 BatchSize = Annotated[int, typer.Option("--bs", min=1, help="Pictures in a batch.")]
-Seed = Annotated[int, typer.Option(help="Of split, order, augmentation, weights and dropout.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Of split, order, augmentation, weights and dropout.")
+]
 TrainName = Annotated[str, typer.Option("--train", help="Name of the training folder.")]
 ValidName = Annotated[str, typer.Option("--valid", help="Name of the validation folder.")]
 ValidPct = Annotated[
@@ -39,7 +50,6 @@ Weights = Annotated[Path | None, typer.Option(help="A file of them, instead of a
 Augment = Annotated[bool, typer.Option(help="Turn, zoom, warp and light training pictures.")]
 Flip = Annotated[bool, typer.Option(help="Mirror them as well.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Threads that read pictures.")]
-Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda; the best if left out.")]
 
 _VALID_NAMES = ("valid", "val", "validation")
 
@@ -161,7 +171,7 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
     device: Device = None,
 ) -> None:
     """Suggest a learning rate, from a few batches at rising rates."""
-    from redstart.vision import valley, vision_learner
+    from redstart.vision import vision_learner
 
     dls = _loaders(
         folder,
@@ -174,9 +184,7 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
         device=device,
     )
     learn = vision_learner(dls, arch, pretrained=pretrained and (weights or True))
-    found = learn.lr_find(show_plot=False, suggest_funcs=(valley,))
-    print(f"suggested learning rate: {found.valley:.2g}")
-    print("wrote", found.plot().save(out))
+    print_rate(learn, out)
 
 
 def demo(out: Path) -> None:

@@ -21,19 +21,6 @@ SMALL = ["--arch", "test_resnet", "--no-pretrained", "--size", "16"]
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process: exit code, output, errors."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(arg) for arg in args])
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixteen pictures of each of two labels, one name with everything CSV quotes."""
@@ -305,7 +292,10 @@ def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_program_and_the_module_are_the_same() -> None:
     for command in ([sys.executable, "-m", "redstart"], [Path(sys.executable).parent / "redstart"]):
         done = subprocess.run(
-            [*command, "check", "vision", "nowhere"], capture_output=True, text=True, env={**os.environ}
+            [*command, "check", "vision", "nowhere"],
+            capture_output=True,
+            text=True,
+            env={**os.environ},
         )
         assert done.returncode == 2
         assert done.stdout == ""

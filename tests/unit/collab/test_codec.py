@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redstart.collab.codec import NEW, CollabCodec, Keys, key, plain
+from redstart.collab.codec import NEW, CollabCodec, Keys
 from redstart.config import from_config
+from redstart.data.spelling import plain, spelled
 from redstart.data.table import Table
 from redstart.errors import ConfigError, DataError
 
@@ -51,6 +52,8 @@ def test_items_are_found_by_title_too_and_errors_suggest_the_nearest() -> None:
     assert CODEC.position("Alien", is_item=True) == CODEC.position("a", is_item=True) == 1
     with pytest.raises(DataError, match=r"'film'.*2 seen in training.*Did you mean 'Alien'"):
         CODEC.position("Alen", is_item=True)
+    with pytest.raises(DataError, match=r"film=''\. They are listed"):
+        CODEC.position("", is_item=True)
     with pytest.raises(DataError, match=r"'user'.*user=5"):
         CODEC.position(5, is_item=False)
     assert [CODEC.label(i) for i in (1, 2)] == ["Alien", "b"]
@@ -76,7 +79,7 @@ def test_titles_fit_the_items() -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.one_of(st.integers(), st.text(max_size=4)), unique_by=key, min_size=1))
+@given(st.lists(st.one_of(st.integers(), st.text(max_size=4)), unique_by=spelled, min_size=1))
 def test_every_name_is_found_at_its_place(names: list[Any]) -> None:
     keys = Keys([NEW, *names])
     assert [keys.find(name) for name in names] == list(range(1, len(names) + 1))
@@ -86,5 +89,5 @@ def test_every_name_is_found_at_its_place(names: list[Any]) -> None:
 
 def test_names_become_what_json_holds() -> None:
     found = [plain(v) for v in (np.int64(3), 3.0, 3.5, "3", True, np.str_("x"))]
-    assert found == [3, 3, 3.5, "3", "True", "x"]
-    assert [type(v) for v in found] == [int, int, float, str, str, str]
+    assert found == [3, 3, 3.5, "3", True, "x"]
+    assert [type(v) for v in found] == [int, int, float, str, bool, str]

@@ -13,9 +13,9 @@ import torch
 from redstart.collab.codec import NEW, CollabCodec
 from redstart.collab.data import CollabDataLoaders
 from redstart.collab.preference import PreferenceTarget
-from redstart.collab.rows import times_of
 from redstart.data.last_out import LastOutSplitter
 from redstart.data.loaders import DataLoaders
+from redstart.data.moments import moments_of
 from redstart.data.split import IndexSplitter, TimeSplitter
 from redstart.data.table import Table
 from redstart.errors import ConfigError, DataError
@@ -105,7 +105,7 @@ def test_what_is_missing_is_named_with_its_row(column: str) -> None:
     frame = ratings()
     frame[column] = frame[column].astype(object)
     frame.loc[5, column] = None
-    with pytest.raises(DataError, match=rf"{column}=.* in row 5; 1 such row"):
+    with pytest.raises(DataError, match=rf"{column}=.* in row 5\. "):
         load(frame)
 
 
@@ -148,6 +148,38 @@ def test_196_and_text_196_are_one_user() -> None:
     assert list(dls.classes["u"]) == [NEW, 1, 2, 3]
 
 
+def test_days_are_names_as_people_write_them() -> None:
+    frame = ratings()
+    frame["user"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame.user, "D")
+    codec = codec_of(load(frame))
+    assert codec.users[1] == "2024-01-01"
+    assert codec.position("2024-01-03", is_item=False) == 3
+    found = codec.encode_table(Table(frame.head(3)))[0][:, 0]
+    assert found.tolist() == [1, 2, 3]
+
+
+def test_a_list_is_no_name() -> None:
+    frame = ratings().astype({"user": object})
+    frame.at[4, "user"] = [1, 2]
+    with pytest.raises(DataError, match=r"one value per cell in column 'user'.* in row 4"):
+        load(frame)
+
+
+def test_the_first_row_of_a_file_is_not_taken_for_names(tmp_path: Path) -> None:
+    file = tmp_path / "u.data"
+    ratings().iloc[3:].to_csv(file, sep="\t", header=False, index=False)
+    with pytest.raises(DataError, match=r"first line.*Got: '3' as the name of column 1.*above"):
+        CollabDataLoaders.from_csv(file)
+    named: dict[str, Any] = {"user_name": "3", "item_name": "100", "rating_name": "5"}
+    frame = ratings().rename(columns={"user": "3", "movie": "100", "rating": "5"})
+    assert list(load(frame, **named).classes) == ["3", "100"]
+
+
+def test_ratings_that_are_all_alike_are_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    load(ratings().assign(rating=4))
+    assert "All training ratings are 4." in caplog.text and "implicit=True" in caplog.text
+
+
 # ---- splits and what is new
 
 
@@ -182,10 +214,10 @@ def test_rows_are_split_at_random_by_column_by_time_and_by_user() -> None:
 def test_times_are_numbers_that_sort() -> None:
     days = ["2024-01-02", "2024-01-01T12:00:00", "2023-05-05"]
     for column in (days, pd.to_datetime(days, format="ISO8601"), [3.5, 2.0, 1.0], ["30", "20", 1]):
-        times = times_of(Table(pd.DataFrame({"t": column})), "t")
+        times = moments_of(Table(pd.DataFrame({"t": column})), "t")
         assert times.dtype.kind in "iuf" and np.argsort(times).tolist() == [2, 1, 0]
-    with pytest.raises(DataError, match="t='soon' in row 1"):
-        times_of(Table(pd.DataFrame({"t": ["2024-01-02", "soon"]})), "t")
+    with pytest.raises(DataError, match=r"in column 't'\. Got: 'soon' in row 1"):
+        moments_of(Table(pd.DataFrame({"t": ["2024-01-02", "soon"]})), "t")
 
 
 # ---- titles and pictures
@@ -203,6 +235,15 @@ def test_items_may_have_titles(how: str) -> None:
     codec = codec_of(load(frame, **options))
     assert codec.titles == ("", *(f"Film {i}" for i in range(100, 110)))
     assert codec.position("Film 103", is_item=True) == codec.position(103, is_item=True)
+
+
+def test_titles_are_the_first_that_are_there(caplog: pytest.LogCaptureFixture) -> None:
+    rows = [(100.0, None), (100.0, "One"), (100.0, "Uno"), ("101", "Two"), (None, "None"), (1, "X")]
+    titles = pd.DataFrame(rows, columns=["movie", "title"])
+    codec = codec_of(load(titles=titles))
+    assert codec.titles[:4] == ("", "One", "Two", "")
+    assert "8 of 10 items have no title, such as movie=102" in caplog.text
+    assert codec_of(load(titles={100: float("nan"), 101: "Two"})).titles[1:3] == ("", "Two")
 
 
 def test_a_batch_is_drawn_by_name() -> None:

@@ -153,6 +153,12 @@ def test_what_does_not_go_together_is_refused() -> None:
         (taken(), {"arch": "svd++"}, "arch='dot' for a loss that compares"),
         (taken(), {"y_range": (0, 5)}, "no `y_range` with a loss that compares"),
         (load(), {"negatives": 5}, "for `negatives`"),
+        (load(), {"use_nn": True, "arch": "dot"}, "one model"),
+        (load(), {"layers": [9]}, "`layers` and `emb_szs` with a network.*layers=\\(9,\\)"),
+        (load(), {"use_nn": True, "emb_szs": {"films": 9}}, "'films'. Did you mean 'film'"),
+        (load(), {"arch": "svd++", "config": {"precision": 1}}, "Did you mean 'precisions'"),
+        (load(), {"config": {"embed_p": 0.1}}, "options of arch='dot' in `config`"),
+        (load(), {"y_range": (5, 1)}, "the lowest and the highest rating"),
     ]
     for dls, options, words in refused:
         with pytest.raises(ConfigError, match=words):
@@ -198,13 +204,47 @@ def test_als_trains_in_sweeps_and_notes_what_it_did(tmp_path: Path) -> None:
     assert found["ndcg"].value > 0.4 and learn.model.seen.in_order
     facts = load_learner(learn.export(), device="cpu").facts
     assert facts["als"]["n_iter"] == 5
-    assert facts["ranking"]["ndcg@10"]["value"] == found["ndcg"].value
+    assert facts["metrics"]["ndcg@10"]["value"] == found["ndcg"].value
     frame = ratings()[["user", "film"]]
     alone = CollabDataLoaders.from_df(
         frame, implicit=True, device="cpu", splitter=lambda rows: Split.without_valid(range(50))
     )
     with pytest.raises(NoValidationSetError):
         collab_learner(alone, 4).fit_als()
+
+
+def test_what_als_left_is_forgotten_by_training_and_not_by_the_range_test(tmp_path: Path) -> None:
+    learn = collab_learner(taken(), 4, path=tmp_path)
+    learn.fit_als(3)
+    learn.lr_find(num_it=15, stop_div=False, show_plot=False)
+    assert len(learn.dls.train) < 15, "or it would end before an epoch does"
+    assert learn.model.seen.implicit is not None and "als" in learn.bundle().facts
+    learn.fit(1, 1e-3)
+    assert learn.model.seen.implicit is None
+    facts = learn.bundle().facts
+    assert "als" not in facts and "auc" in facts["metrics"] and "ndcg@10" not in facts["metrics"]
+    assert learn.recommend(ratings=[1, 3], k=2).why == "ratings"
+
+
+def test_als_is_not_for_ratings() -> None:
+    with pytest.raises(ConfigError, match=r"loaders of what was taken.*loss='softmax'"):
+        collab_learner(load(), 4).fit_als()
+    assert collab_learner(load(), 4, loss="softmax").fit_als(2)["ndcg"].value > 0
+
+
+def test_batches_that_make_svdpp_slow_are_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.concat([ratings().assign(user=lambda f, n=n: f.user + 40 * n) for n in range(20)])
+    dls = CollabDataLoaders.from_df(frame, device="cpu", bs=16)
+    collab_learner(dls, 4, arch="svd++")
+    assert "with bs=16 an epoch has 804 steps. Make the loaders with bs=256" in caplog.text
+
+
+def test_ratings_that_do_not_differ_train(tmp_path: Path) -> None:
+    frame = ratings().assign(rating=4.0)
+    dls = CollabDataLoaders.from_df(frame, device="cpu", bs=64)
+    learn = collab_learner(dls, 4, arch="svd++", path=tmp_path)
+    assert learn.fit_one_cycle(3).rows[-1]["rmse"] < 0.1
+    assert "RMSE" in repr(learn.report())
 
 
 # ---- verbs
@@ -227,7 +267,8 @@ def test_it_says_why_and_what_is_alike(trained: CollabLearner) -> None:
     alike = [int(str(item).removeprefix("Film ")) % 2 for item in trained.similar_items(4, 5).items]
     assert alike == [0] * 5
     why = trained.explain_recommendation(3, "Film 7")
-    assert why.score == pytest.approx(why.base + sum(why.contributions), abs=1e-4)
+    assert why.score == pytest.approx(why.base + sum(why.contributions) + why.rest, abs=1e-4)
+    assert why.score == pytest.approx(trained.predict({"user": 3, "film": 7}).decoded, abs=1e-4)
 
 
 def test_it_is_compared_with_simpler_ways(trained: CollabLearner) -> None:
@@ -250,6 +291,8 @@ def test_users_and_items_that_training_did_not_see_are_measured_apart(tmp_path: 
     assert sum(parts) == found["all"].n == len(held) and min(parts[:3]) > 0
     assert found["known user and item"].value < found["new user"].value
     assert "new user" in repr(found) and "<table" in found._repr_html_()
+    learn.loss_func = nn.L1Loss()
+    assert learn.by_warmth()["all"].value == pytest.approx(rmse, rel=1e-5)
     cold = learn.predict({"user": 3, "film": 29}).decoded
     assert 1 < cold < 5
 

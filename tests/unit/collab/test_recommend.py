@@ -159,6 +159,8 @@ def test_impossible_wishes_are_refused() -> None:
         recommender.recommend("ann", 0)
     with pytest.raises(DataError, match=r"a rating with each item.*ratings=\{'Star Wars"):
         recommender.recommend(ratings=["Alien"])
+    with pytest.raises(DataError, match=r"ratings that are numbers. Got: Alien='good'"):
+        ratings_of(rating_model()).recommend(ratings={"Alien": "good"})
     with pytest.raises(DataError, match=r"ratings that are numbers. Got: Alien=nan"):
         recommender.recommend(ratings={"Alien": float("nan")})
 
@@ -212,10 +214,12 @@ def test_an_explanation_adds_up_to_the_score(make: Any) -> None:
     recommender = ratings_of(model)
     found = recommender.explain_recommendation("cid", "Dave")
     assert set(found.items) == {"Amadeus", "Babe", "Casino", "Clue"}
-    assert found.score == pytest.approx(found.base + sum(found.contributions), abs=1e-5)
     assert list(found.contributions) == sorted(found.contributions, reverse=True)
     fold, rows = recommender.fold_in, recommender.seen.take(torch.tensor([3]))
-    assert found.score == pytest.approx(float(fold.scores(rows)[0, 8]), abs=1e-4)
+    solved = float(model.squash(fold.scores(rows))[0, 8])
+    assert solved == pytest.approx(found.base + sum(found.contributions), abs=1e-4)
+    assert found.score == pytest.approx(solved + found.rest, abs=1e-4)
+    assert found.score == pytest.approx(dict(recommender.recommend("cid", 9))["Dave"], abs=1e-5)
     assert next(iter(found)) == found[0] == (found.items[0], found.contributions[0])
     assert repr(found).startswith("Dave: score ")
     assert found.method in repr(found)
@@ -234,8 +238,19 @@ def test_the_explanation_of_an_als_user_is_of_the_score_he_got() -> None:
 def test_a_new_user_is_explained_by_the_ratings_given() -> None:
     found = ratings_of(rating_model()).explain_recommendation(None, "Big", ratings={"Alien": 5})
     assert found.items == ("Alien",)
+    shown = dict(ratings_of(rating_model()).recommend(ratings={"Alien": 5}))
+    assert found.rest == 0 and found.score == pytest.approx(shown["Big"], abs=1e-5)
+    assert found.score == pytest.approx(found.base + sum(found.contributions), abs=1e-5)
+    flat = ratings_of(rating_model()).explain_recommendation(None, "Big", ratings={"Alien": 3.3})
+    assert flat.score == pytest.approx(flat.base + sum(flat.contributions), abs=1e-5)
     with pytest.raises(DataError, match=r"a user with ratings to explain by.*user='new'"):
         ratings_of(rating_model()).explain_recommendation("new", "Big")
+
+
+def test_ratings_of_another_scale_are_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    ratings_of(rating_model()).recommend(ratings={"Alien": 4, "Babe": 50})
+    assert "The rating of 'Babe' is 50, while those in training range from 1 to 5" in caplog.text
+    assert "Alien" not in caplog.text
 
 
 def test_long_explanations_are_cut_in_print_only() -> None:

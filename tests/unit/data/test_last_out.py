@@ -73,7 +73,15 @@ def test_rows_without_a_user_only_train() -> None:
 
 def test_a_row_without_a_time_is_named() -> None:
     frame = FRAME.assign(when=[30.0, 10, np.nan, 40, 20, 5, 20, np.nan])
-    with pytest.raises(DataError, match=r"a time in every row of a user. Got: none in rows 2, 7"):
+    with pytest.raises(DataError, match=r"time in column 'when'\. Got: nan in row 2; .*: 2, 7"):
+        LastOutSplitter("who", "when")(frame)
+
+
+def test_rows_are_numbered_as_in_the_table_though_some_need_no_time() -> None:
+    frame = FRAME.assign(who=["a", None, "a", "a", "b", None, "a", "b"], when="2024-01-01")
+    frame.loc[1, "when"] = "whenever"
+    frame.loc[4, "when"] = "soon"
+    with pytest.raises(DataError, match=r"Got: 'soon' in row 4; all such rows: 4"):
         LastOutSplitter("who", "when")(frame)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from redstart.data.batch import Batch
 from redstart.data.block import DataBlock
 from redstart.data.items import get_image_files, parent_label
-from redstart.data.loaders import DataLoaders, best_device
+from redstart.data.loaders import DataLoaders, as_device, best_device
 from redstart.data.split import IndexSplitter, Split
 from redstart.errors import ConfigError, DataError
 from redstart.show.drawing import Drawing
@@ -270,6 +270,14 @@ def test_digests_of_items_in_memory_follow_their_contents() -> None:
 
 def test_the_best_device_is_one_that_works() -> None:
     torch.zeros(1, device=best_device())
+    assert as_device() == best_device() and as_device("cpu").type == "cpu"
+
+
+def test_a_device_that_does_not_work_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"works here\. Got: device='tpu'.*Leave it out: the best"
+    ):
+        as_device("tpu")
 
 
 def test_sealed_rows_are_read_by_nothing_here(

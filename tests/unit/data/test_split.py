@@ -23,6 +23,7 @@ from redstart.data.split import (
     TimeSplitter,
     as_split,
 )
+from redstart.data.table import Table
 from redstart.errors import ConfigError, DataError
 
 
@@ -357,7 +358,17 @@ def test_times_of_every_kind(times: list[object]) -> None:
 
 def test_a_column_of_times() -> None:
     frame = pd.DataFrame({"when": pd.to_datetime(["2024-03-01", "2024-01-01", "2024-02-01"])})
-    assert TimeSplitter("when", 0.3)(frame) == Split((1, 2), (0,))
+    for table in (
+        frame,
+        Table(frame),
+        frame.astype(str),
+        frame.when.dt.day_of_year.to_frame("when"),
+    ):
+        assert TimeSplitter("when", 0.3)(table) == Split((1, 2), (0,))
+    with pytest.raises(DataError, match=r"column 'wen'.*Did you mean 'when'"):
+        TimeSplitter("wen")(frame)
+    with pytest.raises(DataError, match=r"as time in column 'when'\. Got: .*NaT.* in row 1"):
+        TimeSplitter("when")(frame.shift(-2))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from table_kit import Cells, makers, numbered, table_loaders
 
 from redstart.data.check import check
 from redstart.data.frame import Row
-from redstart.data.table import Table, missing, nearest, read_table
+from redstart.data.table import Table, in_row, missing, nearest, read_table
 from redstart.errors import DataError
 from redstart.show.view import RowView
 
@@ -297,7 +297,21 @@ def test_every_kind_of_missing_cell_is_found() -> None:
     assert missing(np.array([1, 2])).tolist() == [False, False]
 
 
+def test_a_row_is_numbered_where_there_are_several() -> None:
+    assert in_row(np.array([True])) == ""
+    assert in_row(np.array([False, True])) == " in row 1"
+    assert in_row(np.array([False, True, True])) == " in row 1; 2 such rows"
+
+
 def test_the_nearest_name_is_suggested_and_a_far_one_is_not() -> None:
     assert nearest("ag", ["age", "job"]) == "Did you mean 'age'? "
     assert nearest("zzz", ["age", "job"]) == ""
     assert nearest(1, [10, 200]) == "Did you mean '10'? "
+
+
+def test_the_nearest_name_is_found_whatever_its_case_and_among_very_many() -> None:
+    assert nearest("STAR wars", ["Alien", "Star Wars", "Stars"]) == "Did you mean 'Star Wars'? "
+    assert nearest("stra", ["Alien", "Star"]) == "Did you mean 'Star'? "
+    many = [f"film {n}" for n in range(60_000)]
+    assert nearest("fil 777", many) == "Did you mean 'film 777'? "
+    assert nearest("Q", many) == ""

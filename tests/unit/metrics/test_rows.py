@@ -118,6 +118,13 @@ def mean_gap(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (out - y).mean()
 
 
+def test_numbers_have_no_roc_auc() -> None:
+    metric = RocAuc()
+    metric.update(torch.zeros(2, 1), torch.tensor([[0.5], [7.0]]))
+    with pytest.raises(DataError, match=r"zeros and ones.*Got: targets from 0.5 to 7\. Choose"):
+        metric.compute()
+
+
 def test_a_function_is_called_once_with_all_rows() -> None:
     seen = []
 

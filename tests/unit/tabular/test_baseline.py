@@ -81,6 +81,26 @@ def test_a_baseline_is_trained_once() -> None:
     assert learn.baseline("hist") is learn.baseline("hist")
 
 
+def test_the_best_kind_there_is_is_the_same_by_name() -> None:
+    learn = learner()
+    found = learn.baseline()
+    assert learn.baseline(found.kind) is found
+
+
+def test_a_class_of_one_row_does_not_stop_trees() -> None:
+    df = frame().assign(kind=["rare", *(["high", "low"] * N)[: N - 1]])
+    dls = TabularDataLoaders.from_df(
+        df, y_names="kind", cont_names=["a"], valid_idx=range(N - 50, N), device="cpu"
+    )
+    assert tabular_learner(dls, [8]).baseline("hist").n_trees == (100,)
+
+
+def test_small_figures_are_not_printed_as_nothing() -> None:
+    both = {"model": (0.00012, (0.0001, 0.00014)), "baseline": (0.5, None)}
+    found = Compared(metric="m", larger_is_better=True, difference=(-1e-5, None), **both)  # type: ignore[arg-type]
+    assert found.cells() == ["m", "0.000120 [0.000100, 0.000140]", "0.5000", "-0.0000100"]
+
+
 def test_a_class_without_training_rows_is_never_predicted() -> None:
     df = frame()
     df.loc[:9, "kind"] = "rare"

@@ -237,6 +237,20 @@ def test_the_hour_is_shown_where_there_is_one() -> None:
     assert dict(known.view(x).cells)["sold"] == "2011-11-30, 17 h"
 
 
+def test_a_first_of_january_that_training_did_not_have_is_shown() -> None:
+    frame = pd.DataFrame({"sold": [f"2011-{month:02}-15" for month in range(1, 13)]})
+    known = codec(frame, Roles(date_names=["sold"]))
+    (new,) = (known.encode_table({"sold": "2012-01-01"}),)
+    assert dict(known.view(tuple(t[0] for t in new)).cells)["sold"] == "2012-01-01"
+
+
+def test_one_row_is_not_numbered_in_errors() -> None:
+    with pytest.raises(
+        DataError, match=r"numbers in column 'age'\. Got: 'old'\. Correct the value"
+    ):
+        codec().encode_table({**FRAME.iloc[0], "age": "old"})
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redstart.config import from_config
+from redstart.data.spelling import factorized
 from redstart.errors import DataError
-from redstart.tabular.cells import factorized, number_of, numbers
+from redstart.tabular.cells import number_of, numbers
 from redstart.tabular.columns import CategoryColumn, NumberColumn
 from redstart.tabular.procs import FillMissing, Procs, as_procs
 

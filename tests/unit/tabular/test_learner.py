@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from redstart.tabular.data import TabularDataLoaders
 from redstart.tabular.learner import TabularLearner, tabular_learner
 from redstart.tabular.model import TabularModel
 from redstart.tabular.tabm import TabM
+from redstart.targets.category import CategoryBlock
 
 
 def frame(n: int = 240) -> pd.DataFrame:
@@ -179,6 +181,28 @@ def test_class_weights_and_label_smoothing_reach_the_target() -> None:
     learn = tabular_learner(loaders(), class_weights="balanced", label_smoothing=0.1)
     assert "balanced" not in str(learn.dls.target)
     assert "label_smoothing=0.1" in str(learn.dls.target)
+
+
+def test_what_a_block_asks_for_stays_where_the_learner_asks_for_more() -> None:
+    dls = loaders(y_block=CategoryBlock(label_smoothing=0.1))
+    target: Any = tabular_learner(dls, class_weights="balanced").dls.target
+    assert target.label_smoothing == 0.1 and len(target.class_weights) == 2
+
+
+def test_a_range_that_leaves_targets_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "redstart"):
+        tabular_learner(loaders("wage"), y_range=(0, 10_000))
+        assert not caplog.records
+        tabular_learner(loaders("wage"), y_range=(0, 1))
+    assert "192 of 192 training rows have targets outside y_range=(0, 1)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("y_names", "y_range"), [("wage", (1, 0)), ("wage", (1,)), ("rich", (0, 1))]
+)
+def test_a_range_that_makes_no_sense_is_refused(y_names: str, y_range: Any) -> None:
+    with pytest.raises(ConfigError, match="Expected `y_range` to be a lower and an upper end"):
+        tabular_learner(loaders(y_names), y_range=y_range)
 
 
 def test_the_same_seed_gives_the_same_model() -> None:

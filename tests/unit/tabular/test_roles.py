@@ -63,6 +63,9 @@ def chosen(values: Any, **options: Any) -> str:
         ([datetime.date(2011, 1, 1)] * N, "date"),
         (["2011-01-01", None] * 30, "date"),
         (["2011-01-01", "soon"] * 30, "cat"),
+        (["12/31/2011", "01/02/2011"] * 30, "date"),
+        (["01/02/2011", "02/03/2011"] * 30, "cat"),
+        (range(1970, 1970 + N), "cont"),
     ],
 )
 def test_a_column_is_taken_for_what_its_type_and_values_say(values: Any, role: str) -> None:
@@ -108,6 +111,14 @@ def test_columns_that_are_named_are_taken_and_no_others() -> None:
 def test_dates_that_are_named_do_not_end_the_choice() -> None:
     table = frame(a=["x", "y"], d=["01/31/2011", "02/01/2011"], t=[0, 1])
     assert find_roles(cells_of(table), (None, None, "d"), ["t"]) == Roles(["a"], [], ["d"])
+
+
+def test_the_rest_is_chosen_on_request(caplog: pytest.LogCaptureFixture) -> None:
+    table = frame(a=[1, 2], b=[1, 2], c=[1.5, 2], d=[None, None])
+    with caplog.at_level(logging.WARNING, "redstart"):
+        found = find_roles(cells_of(table), (None, "b", None), ["a"], rest=True)
+    assert found == Roles([], ["b", "c"], [])
+    assert "d (it has no value). To use one of them, name it: --category" in caplog.text
 
 
 def test_names_that_do_not_fit_are_refused() -> None:

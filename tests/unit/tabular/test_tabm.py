@@ -129,8 +129,8 @@ def test_no_layers_or_no_members_is_refused(wrong: dict[str, Any]) -> None:
 def test_a_number_is_encoded_by_how_far_it_is_through_each_bin() -> None:
     numbers = PiecewiseLinearEmbeddings(BINS, 4)
     x = torch.tensor([[-0.5, 0.5], [1.0, 2.0], [-3.0, -1.0], [4.0, 0.0]])
-    expected = [[0.5, 0.0], [1.0, 0.5], [-2.0, 0.0], [1.0, 2.0]]
-    assert numbers.encode(x)[:, 0].tolist() == expected
+    expected = torch.tensor([[0.5, 0.0], [1.0, 0.5], [-4 / 3, 0.0], [1.0, 2.0]])
+    assert torch.allclose(numbers.encode(x)[:, 0], expected)
     assert numbers.encode(x)[:, 1].tolist() == [[0.5, 0], [2, 0], [-1, 0], [0, 0]]
     assert numbers(x).shape == (4, 8)
 
@@ -145,6 +145,16 @@ def test_bins_rise_and_hold_all_rows(columns: Any, n_bins: int) -> None:
         assert all(a < b for a, b in pairwise(edges))
         assert edges[0] <= column.min()
         assert edges[-1] >= column.max()
+
+
+def test_beyond_a_narrow_bin_numbers_do_not_run_away() -> None:
+    edges = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0001]
+    encode = PiecewiseLinearEmbeddings([edges], 2).encode
+    x = torch.tensor([[0.3], [1.0001], [1.2001], [-1.0]])
+    found = encode(x)[:, 0]
+    assert found[1].tolist() == pytest.approx([1, 1, 1, 1, 1], abs=1e-3)
+    assert found[2].tolist() == pytest.approx([1, 1, 1, 1, 2], abs=1e-2)  # a mean bin further
+    assert found[3].tolist() == pytest.approx([-4, 0, 0, 0, 0], abs=1e-2)
 
 
 def test_a_frequent_value_does_not_take_the_bins_of_the_others() -> None:
