@@ -82,6 +82,7 @@ def _leaves_no_trace(request: pytest.FixtureRequest) -> Iterator[None]:
     Python's own ``random`` is left out: beartype draws from it to sample containers. So are
     tests that draw themselves, as ``nn.Linear(2, 2)`` does; what they drew is put back.
     """
+    torch.manual_seed(0)  # weights that a test draws do not depend on the tests before it
     states, environment = _generators(), _environment()
     threads = set(threading.enumerate())
     yield
