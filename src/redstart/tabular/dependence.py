@@ -81,7 +81,8 @@ def partial_dependence(
     """Set one column, or two, to many values in all rows, and average what the model says.
 
     Friedman's partial dependence (2001, Annals of Statistics 29:1189). Numbers go over
-    quantiles of the training rows, categories over the most frequent. Values that do not
+    quantiles of the training rows, categories over the most frequent: in that order, or in
+    their own if they are numbers. Values that do not
     occur together in the data are tried all the same.
 
     Args:
@@ -137,8 +138,10 @@ def _grid(codec: TabularCodec, train: Batch, name: str, *, two: bool) -> _Grid:
         most = _CATEGORIES_OF_TWO if two else _CATEGORIES
         counts = torch.bincount(column, minlength=len(codec.classes[name]))
         codes = [int(c) for c in counts.argsort(descending=True, stable=True) if counts[c]][:most]
-        shares = tuple(float(counts[c]) / len(column) for c in codes)
         vocab = codec.classes[name]
+        if all(isinstance(vocab[c], int | float) for c in codes if c):
+            codes.sort(key=lambda c: (c == 0, vocab[c] if c else 0))  # years read as a line
+        shares = tuple(float(counts[c]) / len(column) for c in codes)
         return _Grid(tuple(map(float, codes)), tuple(str(vocab[c]) for c in codes), shares)
     if name not in codec.cont_names:
         names = [*codec.cat_names, *codec.cont_names]

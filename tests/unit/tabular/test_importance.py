@@ -141,6 +141,14 @@ def test_categories_come_in_the_order_of_their_frequency() -> None:
     assert found.what == "probability of no"
 
 
+def test_categories_that_are_numbers_come_in_their_own_order() -> None:
+    months = learner().partial_dependence("dayMonth").grids[0]
+    known = [int(month) for month in months if month != "#na#"]
+    assert len(known) > 2
+    assert known == sorted(known)
+    assert "#na#" not in months[:-1]
+
+
 def test_two_columns_make_a_field() -> None:
     found = learner("worth").partial_dependence("deciding", "colour")
     assert found.mean.shape == (len(found.grids[0]), 3)
