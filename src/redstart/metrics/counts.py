@@ -12,7 +12,8 @@ from torch import Tensor
 
 from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.functions import check_classes
-from redstart.metrics.interval import count_interval, wilson
+from redstart.metrics.influence import Influence
+from redstart.metrics.interval import count_interval, count_slopes, effective_size, wilson
 from redstart.metrics.metric import Interval
 
 __all__ = [
@@ -25,8 +26,11 @@ __all__ = [
     "MatthewsCorrCoef",
     "Precision",
     "Recall",
+    "confusion",
     "per_class",
 ]
+
+_LEAST = 1e-12
 
 Average = Literal["auto", "binary", "macro", "micro", "weighted"]
 """How classes are put together, in scikit-learn's words.
@@ -102,13 +106,7 @@ class ConfusionMetric(ABC):
             return torch.zeros(0, 0, dtype=torch.int64)
         cells = self._cells.cpu()
         if wrong := int(cells[-1]):
-            raise DataError(
-                problem(
-                    f"Expected class numbers from 0 to {self._classes - 1}",
-                    f"rows_outside={wrong}",
-                    "Give the model an output for every class.",
-                )
-            )
+            raise _no_class(self._classes, wrong)
         return cells[:-1].view(self._classes, self._classes)
 
     def compute(self) -> float:
@@ -121,6 +119,49 @@ class ConfusionMetric(ABC):
         if math.isnan(self.compute()):
             return None
         return count_interval(self.matrix, self.statistic, self.bounds)
+
+    def influence(self, out: Tensor, *y: Tensor) -> Influence | None:
+        """See ``Linear.influence``: what the cell of a row moves the figure by.
+
+        Raises:
+            DataError: As for ``update``, and if a target is not a class number.
+        """
+        true = y[0].cpu()
+        check_classes(out, y[0])
+        matrix = confusion(out, true)
+        n = len(true)
+        value, size = effective_size(matrix, self.statistic, self.bounds) if n else (None, None)
+        if value is None or size is None or value.isnan():
+            return None
+        shares, _, slopes = count_slopes(matrix, self.statistic)
+        rows = slopes[true, out.argmax(1).cpu()] / n
+        # One error more, in a class drawn as rows are, and with the other classes as common.
+        frequency = shares.sum(-1)
+        right = slopes.diagonal()
+        others = (1 - frequency).clamp_min(_LEAST)
+        wrong = (slopes @ frequency - right * frequency) / others
+        doubt = (frequency * (right - wrong).square()).sum().item() / n**2
+        return Influence(value.item(), rows - rows.mean(), self.bounds, size.item(), doubt)
+
+
+def confusion(out: Tensor, true: Tensor) -> Tensor:
+    """Count rows by true and predicted class.
+
+    Args:
+        out: ``(N, C)``; the largest is predicted.
+        true: Class numbers ``(N,)``, on the CPU.
+
+    Returns:
+        Counts ``(C, C)`` float64 on the CPU; rows are true classes.
+
+    Raises:
+        DataError: If a target is not a class number.
+    """
+    classes = out.shape[1]
+    if wrong := int(((true < 0) | (true >= classes)).sum()):
+        raise _no_class(classes, wrong)
+    cells = true * classes + out.argmax(1).cpu()
+    return torch.bincount(cells, minlength=classes * classes).view(classes, classes).double()
 
 
 @final
@@ -286,6 +327,16 @@ def per_class(matrix: Tensor) -> list[ClassRow]:
         )
         for index, (hit, true, predicted) in enumerate(zip(*columns, strict=True))
     ]
+
+
+def _no_class(classes: int, wrong: int) -> DataError:
+    return DataError(
+        problem(
+            f"Expected class numbers from 0 to {classes - 1}",
+            f"rows_outside={wrong}",
+            "Give the model an output for every class.",
+        )
+    )
 
 
 def _sums(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:

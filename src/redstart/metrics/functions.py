@@ -25,6 +25,7 @@ __all__ = [
     "rmse",
     "squared_errors",
     "top_k_accuracy",
+    "two_columns",
     "wide",
 ]
 
@@ -165,7 +166,7 @@ def r2(out: Tensor, y: Tensor) -> Tensor:
     Raises:
         DataError: If the shapes do not fit.
     """
-    out, y = _numbers(out, y)
+    out, y = two_columns(out, y)
     if y.shape[0] < 2:
         return torch.full((), torch.nan, dtype=y.dtype, device=y.device)
     residual = (y - out).square().sum(0)
@@ -198,13 +199,13 @@ def label_hits(out: Tensor, y: Tensor, thresh: float = 0.5, sigmoid: bool = True
 
 def squared_errors(out: Tensor, y: Tensor) -> Tensor:
     """Mean squared error by row, ``(B,)``."""
-    out, y = _numbers(out, y)
+    out, y = two_columns(out, y)
     return (out - y).square().mean(1)
 
 
 def absolute_errors(out: Tensor, y: Tensor) -> Tensor:
     """Mean absolute error by row, ``(B,)``."""
-    out, y = _numbers(out, y)
+    out, y = two_columns(out, y)
     return (out - y).abs().mean(1)
 
 
@@ -215,7 +216,7 @@ def check_classes(out: Tensor, y: Tensor) -> None:
     _check(fits and whole, "outputs (B, C) and whole class numbers (B,)", out, y)
 
 
-def _numbers(out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def two_columns(out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Both as ``(B, k)``, in a type wide enough to subtract and square."""
     columns = [t.unsqueeze(1) if t.ndim == 1 else t for t in (out, y)]
     fits = columns[0].shape == columns[1].shape and columns[0].ndim == 2

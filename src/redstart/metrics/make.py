@@ -13,6 +13,7 @@ import torch
 
 from redstart.errors import ConfigError, problem
 from redstart.metrics import counts, functions, mean, rows
+from redstart.metrics.determination import R2
 from redstart.metrics.metric import Interval, Metric
 
 __all__ = ["ObjectMetric", "as_metric", "by_name", "known_names"]
@@ -33,7 +34,7 @@ _BY_NAME: dict[str, Callable[[], Metric]] = {
     "mae": mean.mae_metric,
     "matthews_corrcoef": counts.MatthewsCorrCoef,
     "mse": mean.mse_metric,
-    "r2": rows.r2_metric,
+    "r2": R2,
     "rmse": mean.rmse_metric,
     "roc_auc": rows.RocAuc,
     "top_k_accuracy": mean.top_k_metric,
@@ -51,7 +52,7 @@ _BY_FUNCTION: dict[Callable[..., Any], Callable[..., Metric]] = {
     functions.error_rate: mean.error_rate_metric,
     functions.mae: mean.mae_metric,
     functions.mse: mean.mse_metric,
-    functions.r2: rows.r2_metric,
+    functions.r2: R2,
     functions.rmse: mean.rmse_metric,
     functions.top_k_accuracy: mean.top_k_metric,
 }

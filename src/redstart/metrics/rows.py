@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from redstart.errors import ConfigError, DataError, problem
-from redstart.metrics.functions import r2
+from redstart.metrics.influence import Influence
 from redstart.metrics.interval import bootstrap_rows, proportion_interval
 from redstart.metrics.metric import Interval
 
-__all__ = ["RocAuc", "WholeSetMetric", "r2_metric"]
+__all__ = ["KeptRows", "RocAuc", "WholeSetMetric"]
 
 _PSEUDO_ROWS = 0.1
 
@@ -25,8 +25,8 @@ _PSEUDO_ROWS = 0.1
 class WholeSetMetric:
     """A function of the outputs and targets of all rows, which are kept on the CPU.
 
-    Its interval is a bootstrap over at most 20,000 rows, 200 times; there is none if the
-    function fails on such a sample, or gives the same for all.
+    Its interval is a bootstrap over at most 20,000 rows, 199 times (see ``bootstrap_rows``);
+    there is none if the function fails on such a sample, or gives the same for all.
 
     Args:
         name: What tables call it.
@@ -41,11 +41,11 @@ class WholeSetMetric:
         self.name = name
         self.larger_is_better = larger_is_better
         self._function = function
-        self._rows = _Rows(name)
+        self._rows = KeptRows(name)
 
     def reset(self) -> None:
         """Forget every row."""
-        self._rows = _Rows(self.name)
+        self._rows = KeptRows(self.name)
 
     def update(self, out: Tensor, *y: Tensor) -> None:
         """Add the rows of one batch.
@@ -99,11 +99,6 @@ class WholeSetMetric:
             ) from error
 
 
-def r2_metric() -> WholeSetMetric:
-    """Coefficient of determination; see ``r2``."""
-    return WholeSetMetric("r2", r2)
-
-
 @final
 class RocAuc:
     """Area under the ROC curve: how often a row of a class outranks one that is not of it.
@@ -122,7 +117,7 @@ class RocAuc:
 
     def reset(self) -> None:
         """Forget every row."""
-        self._rows = _Rows(self.name)
+        self._rows = KeptRows(self.name)
         self._found: _Area | None = None
 
     def update(self, out: Tensor, *y: Tensor) -> None:
@@ -161,6 +156,17 @@ class RocAuc:
         size = area.smoothed * (1 - area.smoothed) / area.variance if area.variance > 0 else 1.0
         return proportion_interval(area.value, area.value * (1 - area.value) / size, size)
 
+    def influence(self, out: Tensor, *y: Tensor) -> Influence | None:
+        """See ``Linear.influence``: DeLong's structural components."""
+        rows = KeptRows(self.name)
+        rows.add(out, y[0])
+        tensors = rows.tensors()
+        area = _area(*_one_against_rest(*tensors)) if tensors and not out.isnan().any() else None
+        if area is None:
+            return None
+        size = area.smoothed * (1 - area.smoothed) / area.variance if area.variance > 0 else 1.0
+        return Influence(area.value, area.rows, (0.0, 1.0), size, area.doubt)
+
     def _area(self) -> _Area | None:
         if self._found is None:
             tensors = self._rows.tensors()
@@ -170,13 +176,15 @@ class RocAuc:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Area:
-    """The mean area; its value and variance, too, with pseudo-rows."""
+    """The mean area; its value and variance, too, with pseudo-rows; each row's part."""
 
     value: float
     smoothed: float
     variance: float
+    rows: Tensor
+    doubt: float
 
 
 def _one_against_rest(out: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +213,8 @@ def _area(scores: Tensor, member: Tensor) -> _Area | None:
     classes, n = scores.shape
     if not classes:
         return None
-    value = smoothed = pseudo = 0.0
+    value = smoothed = pseudo = doubt = 0.0
+    more = _PSEUDO_ROWS / classes  # that many in all, whatever class they are of
     influence = torch.zeros(n, dtype=torch.float64)
     for score, of_it in zip(scores, member, strict=True):
         positive, negative = score[of_it], score[~of_it]
@@ -217,10 +226,15 @@ def _area(scores: Tensor, member: Tensor) -> _Area | None:
         influence[~of_it] += (under - area) * (_unbiased(n_neg) / n_neg)
         away = 0.5 - area
         value += area
-        smoothed += area + away / 2 * sum(_PSEUDO_ROWS / (m + _PSEUDO_ROWS) for m in (n_pos, n_neg))
-        pseudo += _PSEUDO_ROWS * away**2 * (1 / n_pos**2 + 1 / n_neg**2)
+        smooth = area + away / 2 * sum(more / (m + more) for m in (n_pos, n_neg))
+        smoothed += smooth
+        few = 1 / n_pos**2 + 1 / n_neg**2
+        pseudo += more * away**2 * few
+        # Of a row that two models rank differently; by less where all is nearly in order.
+        doubt += more * few * math.sqrt(max(smooth * (1 - smooth), 0.0)) / 2
     variance = (influence.square().sum().item() + pseudo) / classes**2
-    return _Area(value / classes, smoothed / classes, variance)
+    rows = influence / classes
+    return _Area(value / classes, smoothed / classes, variance, rows, doubt / classes**2)
 
 
 def _below(scores: Tensor, others: Tensor) -> Tensor:
@@ -236,7 +250,7 @@ def _unbiased(n: int) -> float:
 
 
 @final
-class _Rows:
+class KeptRows:
     """Outputs and targets of all batches, on the CPU."""
 
     def __init__(self, metric: str) -> None:
@@ -244,6 +258,7 @@ class _Rows:
         self._batches: list[tuple[Tensor, ...]] = []
 
     def add(self, out: Any, *y: Any) -> None:
+        """Add the rows of one batch, or raise ``DataError`` where they are no tensors of rows."""
         tensors = (out, *y)
         fits = all(isinstance(t, Tensor) and t.ndim > 0 for t in tensors)
         if not fits or len({t.shape[0] for t in tensors}) != 1:

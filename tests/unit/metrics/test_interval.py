@@ -24,6 +24,7 @@ from redstart.metrics.interval import (
     effective_size,
     mean_interval,
     proportion_interval,
+    skewed_interval,
     wilson,
 )
 
@@ -165,6 +166,34 @@ def test_mean_interval_is_students() -> None:
     ours = mean_interval(values.sum(), (values**2).sum(), 4)
     assert ours == pytest.approx(theirs)
     assert mean_interval(1.0, 1.0, 1) is None
+
+
+def test_without_skewness_the_interval_is_students() -> None:
+    values = np.array([1.0, 4.0, 2.5, 8.0])
+    plain = mean_interval(values.sum(), (values**2).sum(), 4)
+    assert skewed_interval(values.mean(), values.var(), 0.0, 4) == pytest.approx(plain)
+    assert skewed_interval(values.mean(), values.var(), 1e-5, 4) == pytest.approx(plain, rel=1e-4)
+    assert skewed_interval(1.0, 1.0, 0.0, 1) is None
+
+
+@pytest.mark.parametrize("skew", [-1.5, 0.4, 3.0])
+def test_both_ends_are_students_after_halls_transformation(skew: float) -> None:
+    n, spread = 40, math.sqrt(2.5 * 40 / 39)
+    reach = student.ppf(0.975, n - 1) / math.sqrt(n)
+    for end, sign in zip(skewed_interval(7.0, 2.5, skew, n), (1, -1), strict=True):
+        x = (7.0 - end) / spread
+        cubic = x + skew * x**2 / 3 + skew**2 * x**3 / 27 + skew / (6 * n)
+        assert cubic == pytest.approx(sign * reach)
+
+
+def test_skewness_moves_the_interval_to_its_side() -> None:
+    low, high = skewed_interval(1.0, 1.0, 2.0, 50)
+    mirrored = skewed_interval(-1.0, 1.0, -2.0, 50)
+    assert high - 1 > 1 - low > 0
+    assert mirrored == pytest.approx((-high, -low))
+    assert skewed_interval(1.0, 1.0, math.nan, 50) == pytest.approx(
+        skewed_interval(1.0, 1.0, 0.0, 50)
+    )
 
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval_and_repeatable() -> None:
