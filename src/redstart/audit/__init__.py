@@ -1,0 +1,1 @@
+"""Looks at rows and split before training: leaks, ties, give-aways, labels, size."""
