@@ -1,0 +1,1 @@
+"""Arithmetic on predictions: comparison, calibration, sets, slices, labels, curves."""
