@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from redstart.config import JSON
+from redstart.data.dataset import Source
 from redstart.data.loaders import DataLoaders
 from redstart.errors import ConfigError, problem
 from redstart.rng import forked
@@ -44,6 +45,9 @@ class Domain:
         example: Makes a tiny synthetic data set in a folder and returns loaders of it with
             a recipe; it trains in seconds.
         bundle: The class of its bundles, where these can do more than predict.
+        reload: Makes the loaders again that the command line made, of what a bundle says of
+            them (``facts["data"]``); without, a bundle is tested on data that is named.
+        labelled: Reads labelled rows for a bundle: of the facts about its data, and a path.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Domain:
     builders: Mapping[str, Callable[..., nn.Module]]
     example: Callable[[Path], tuple[DataLoaders, ModelRecipe]]
     bundle: type[Any] | None = None
+    reload: Callable[[Mapping[str, JSON]], DataLoaders] | None = None
+    labelled: Callable[[Mapping[str, JSON], Path], Source] | None = None
 
     def build(self, recipe: ModelRecipe, *, seed: int = 0) -> nn.Module:
         """Build the model a recipe describes, initialised from ``seed`` alone.

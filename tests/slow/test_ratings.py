@@ -48,4 +48,4 @@ def test_what_everybody_watched_last(shared: Path, tmp_path: Path) -> None:
     )
     learn = collab_learner(dls, n_factors=64, path=tmp_path)
     assert learn.fit_als()["ndcg"].value > 0.1
-    assert all(difference.interval[0] > 0 for difference in learn.report().differences)
+    assert all(difference.interval[0] > 0 for difference in learn.rankings().differences)

@@ -21,7 +21,7 @@ def test_census_incomes(shared: Path, tmp_path: Path) -> None:
     assert row["roc_auc"] > 0.92
     trees = learn.baseline("hist").metrics
     assert abs(row["accuracy"] - trees["accuracy"][0]) < 0.01
-    assert "validation rows" in repr(learn.report())
+    assert "validation rows" in str(learn.comparison())
     assert next(iter(learn.permutation_importance())).column == "capital_gain"
     bundle = load_learner(learn.export("census.redstart"), device="cpu")
     rows = list(dls.items[:20])

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from redstart.bundle import format as file_format
+from redstart.bundle.sure import sureness_of
 from redstart.config import JSON, from_config
 from redstart.data.codec import Codec
 from redstart.data.dataset import collate_inputs
+from redstart.data.device import as_device
 from redstart.data.frame import Row
-from redstart.data.loaders import as_device
 from redstart.data.target import Prediction, Target
 from redstart.domain import ModelRecipe, find_domain
 from redstart.errors import BundleError, problem
@@ -69,30 +70,57 @@ class Bundle:
         }
         return file_format.write(Path(path), head, _own_tensors(self.model))
 
-    def predict(self, item: Any) -> Prediction[Any]:
+    def predict(
+        self, item: Any, *, abstain: float | None = None, coverage: float | None = None
+    ) -> Prediction[Any]:
         """Predict one item; unpacks as ``name, index, probs``.
 
         Args:
             item: What the codec reads: a path, an image, a row.
+            abstain: As for ``get_preds``.
+            coverage: As for ``get_preds``.
 
         Raises:
             DataError: If the item cannot be read.
+            ConfigError: As for ``get_preds``.
+            BundleError: As for ``get_preds``.
         """
-        return self.get_preds([item])[0]
+        return self.get_preds([item], abstain=abstain, coverage=coverage)[0]
 
-    def get_preds(self, items: Any, *, bs: int = 64) -> list[Prediction[Any]]:
+    def get_preds(
+        self,
+        items: Any,
+        *,
+        bs: int = 64,
+        abstain: float | None = None,
+        coverage: float | None = None,
+    ) -> list[Prediction[Any]]:
         """Predict several items, in order.
+
+        What ``abstain`` and ``coverage`` promise rests on the validation rows: it holds for
+        items like them, and a little less where they were used to choose among models.
 
         Args:
             items: What the codec reads: a list of paths or pictures, a frame.
             bs: Items per batch.
+            abstain: Share of the answers given that may be wrong, in (0, 1), with 95%
+                confidence. An answer that is not sure enough for that is ``None``; the
+                prediction says why, and which labels are likely.
+            coverage: Share of items, in (0, 1), whose ``prediction.set`` of labels, or
+                ``prediction.interval`` of numbers, holds the truth.
 
         Raises:
             DataError: If an item cannot be read; names it.
+            ConfigError: If the validation rows cannot promise what is asked for.
+            BundleError: If the bundle knows no validation rows.
         """
+        asked = {"abstain": abstain, "coverage": coverage}
+        sure = any(v is not None for v in asked.values()) and sureness_of(self.facts)
+        if sure:  # what cannot be promised is said before anything is predicted
+            sure.applied(self.target, [], **asked)
         found: list[Prediction[Any]] = []
         for _, preds in self._predicted(self.codec.listed(items), bs):
-            found.extend(preds)
+            found.extend(sure.applied(self.target, preds, **asked) if sure else preds)
         return found
 
     def cards(self, items: Any, *, bs: int = 64) -> list[Card]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = [
     "keys_of",
     "nearest_cut",
     "nearest_sum",
+    "numbered",
+    "part_number",
     "row_numbers",
     "shares",
     "some",
@@ -46,6 +49,26 @@ def check_fractions(valid_pct: float, test_pct: float) -> None:
                 "They are fractions: write 0.2 for 20%.",
             )
         )
+
+
+def part_number(answer: Any) -> int | None:
+    """Number of the part that an answer names: 0 train, 1 valid, 2 test; ``None`` if it does not.
+
+    Args:
+        answer: The name of a part, or whether to validate on the row.
+    """
+    if isinstance(answer, str):
+        names = ("train", "valid", "test")
+        return names.index(answer) if answer in names else None
+    if isinstance(answer, Real | np.bool_) and answer in (0, 1):
+        return 1 if answer else 0
+    return None
+
+
+def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Number equal keys alike, in the order in which they come, int64 ``(N,)``."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def some(rows: Sequence[Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -14,6 +15,7 @@ from redstart.data.batch import Encoded
 from redstart.data.cache import RowCache, default_cache_bytes
 from redstart.data.codec import Codec
 from redstart.data.dataset import Dataset, ItemDataset, Source
+from redstart.data.device import as_device
 from redstart.data.loader import (
     BatchTransform,
     Loader,
@@ -21,7 +23,7 @@ from redstart.data.loader import (
     check_options,
     default_workers,
 )
-from redstart.data.loaders import DataLoaders, as_device
+from redstart.data.loaders import DataLoaders
 from redstart.data.split import Split
 from redstart.data.table_dataset import TableDataset, narrow
 from redstart.data.target import Target
@@ -99,4 +101,6 @@ def make_loaders(
         valid=loader(split.valid, train=False),
         sealed=loader(split.test, train=False) if split.test else None,
         path=Path(path),
+        split_by=split.by,
+        groups=None if split.groups is None else torch.from_numpy(split.groups),
     )

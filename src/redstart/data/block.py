@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 from redstart.data.apportion import some
 from redstart.data.assemble import make_loaders
 from redstart.data.codec import Codec
+from redstart.data.correcting import corrected
 from redstart.data.dataset import ItemDataset, Source
 from redstart.data.frame import is_frame, is_missing, rows_of
 from redstart.data.loader import LoaderOptions, check_options
@@ -127,10 +128,16 @@ class DataBlock:
             DataError: If there are too few rows, or labels or split do not fit.
         """
         check_options(options, LoaderOptions)
-        rows, split, codec, target = self._fitted(source)
-        codec, tfms = bind_all(_listed(self.batch_tfms), codec, target)
         where = path if path is not None else source if isinstance(source, str | Path) else "."
-        return make_loaders(rows, split, codec, target, path=where, tfms=tfms, **options)
+        rows, split, codec, target = self._fitted(source, options.get("corrections"), where)
+        codec, tfms = bind_all(_listed(self.batch_tfms), codec, target)
+        made = make_loaders(rows, split, codec, target, path=where, tfms=tfms, **options)
+        return replace(
+            made,
+            remake=lambda splitter: replace(self, splitter=splitter).dataloaders(
+                source, path, **options
+            ),
+        )
 
     def summary(self, source: Any, **options: Unpack[LoaderOptions]) -> None:
         """Step one training row through every stage and print what each made of it.
@@ -143,11 +150,13 @@ class DataBlock:
 
         print(summarize(self.dataloaders(source, **options)))
 
-    def _fitted(self, source: Any) -> tuple[Source, Split, Codec[Any], Target[Any, Any]]:
+    def _fitted(
+        self, source: Any, corrections: str | Path | None = None, path: str | Path = "."
+    ) -> tuple[Source, Split, Codec[Any], Target[Any, Any]]:
         codec, target = self._blocks()
         codec = codec.with_item_tfms(_listed(self.item_tfms))
         rows = self._source(source)
-        split = self._split(rows)
+        rows, split = corrected(rows, self._split(rows), corrections, path=path)
         train = _labels(rows, split.train)
         rest = _labels(rows, (*split.valid, *split.test))
         codec = codec.fit(codec.load(rows.inputs[i]) for i in split.train)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from redstart.audit.evidence import Likeness, Prints
+from redstart.data.batch import Encoded
 from redstart.data.dataset import ItemDataset
-from redstart.data.loaders import DataLoaders
-from redstart.data.table import Table
-from redstart.data.table_dataset import TableDataset
-from redstart.data.target import labels_at
+from redstart.data.seen import Seen
 from redstart.errors import DataError, problem
-from redstart.home import home
 from redstart.show.progress import track
 
-__all__ = ["BadItem", "CheckReport", "check"]
+if TYPE_CHECKING:
+    from redstart.data.loaders import DataLoaders
+
+__all__ = ["BadItem", "CheckReport", "Reading", "check", "read_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +47,16 @@ class CheckReport:
         rows: Rows looked at.
         remembered: How many of them had been read before, unchanged since.
         bad: Rows that cannot be read. They are set aside; no file is changed or deleted.
-        findings: What else a person should know, in sentences.
     """
 
     rows: int
     remembered: int
     bad: tuple[BadItem, ...]
-    findings: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
         """Whether there is nothing to say."""
-        return not self.bad and not self.findings
+        return not self.bad
 
     def lines(self, most: int = 20) -> list[str]:
         """The report in lines of text, the first ``most`` unreadable rows among them."""
@@ -68,20 +64,58 @@ class CheckReport:
         said += [f"  set aside ({b.part}): {b.item}: {b.reason}" for b in self.bad[:most]]
         if len(self.bad) > most:
             said.append(f"  ... and {len(self.bad) - most} more.")
-        return said + list(self.findings)
+        return said
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
 
-def check(dls: DataLoaders) -> tuple[DataLoaders, CheckReport]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What reading every row once told.
+
+    Attributes:
+        seen: What is known of the rows that could be read; ``None`` for tables, which were
+            read as a whole when they were encoded.
+        bad: Those that could not.
+    """
+
+    seen: Seen | None
+    bad: tuple[BadItem, ...] = ()
+
+
+def read_rows(dls: DataLoaders) -> Reading:
     """Read every row once; what can be read stays in the loaders' cache.
 
     Files that were read before and have not changed since (path, size, time of change)
-    are not read again: their identities are remembered on disk.
+    are not read again: what they told is remembered on disk.
 
     Args:
         dls: Loaders made by a ``DataBlock``.
+    """
+    if not isinstance(dls.train.dataset, ItemDataset):
+        return Reading(None)
+    seen, bad = Seen(dls), list[BadItem]()
+    for part, rows in dls.parts().items():
+        loader = {"train": dls.train, "valid": dls.valid, "test": dls.sealed}[part]
+        todo = [i for i, row in enumerate(rows) if not seen.has(row)]
+        read = _read(loader, todo, dls.codec.likeness)
+        for position, found in track(read, len(todo), f"Reading {part} rows"):
+            row = rows[position]
+            if isinstance(found, str):
+                bad.append(BadItem(row, part, dls.source.name(row), found))
+            else:
+                seen.put(row, *found)
+    seen.save()
+    return Reading(seen, tuple(bad))
+
+
+def check(dls: DataLoaders, reading: Reading | None = None) -> tuple[DataLoaders, CheckReport]:
+    """Say which rows cannot be read, and leave them out.
+
+    Args:
+        dls: Loaders made by a ``DataBlock``.
+        reading: What ``read_rows`` found, if it has been called.
 
     Returns:
         The loaders without the unreadable rows, and what was found.
@@ -89,41 +123,43 @@ def check(dls: DataLoaders) -> tuple[DataLoaders, CheckReport]:
     Raises:
         DataError: If nothing readable is left in the training or the validation part.
     """
-    known = _Known(dls)
-    bad: list[BadItem] = []
-    tables = isinstance(dls.source.inputs, Table)  # read as a whole when they were encoded
-    for part, rows in {} if tables else dls.parts().items():
-        loader = {"train": dls.train, "valid": dls.valid, "test": dls.sealed}[part]
-        todo = [i for i, row in enumerate(rows) if not known.has(row)]
-        for position, reason in track(_read(loader, todo), len(todo), f"Reading {part} rows"):
-            if reason is None:
-                known.add(rows[position])
-            else:
-                row = rows[position]
-                bad.append(BadItem(row, part, dls.source.name(row), reason))
-    known.save()
+    reading = reading or read_rows(dls)
+    bad = reading.bad
     clean = dls.without(b.index for b in bad) if bad else dls
     _refuse_empty(dls, clean, bad)
-    findings = tuple(_findings(clean))
-    total = sum(dls.sizes().values())
-    return clean, CheckReport(total, known.found, tuple(bad), findings)
+    remembered = 0 if reading.seen is None else reading.seen.found
+    return clean, CheckReport(sum(dls.sizes().values()), remembered, bad)
 
 
-def _read(loader: Any, positions: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-    """Try to encode rows; yield each position with the reason it failed, if it did."""
-    data: ItemDataset | TableDataset = loader.dataset
+_Told = tuple[Prints, dict[str, float]]
 
-    def reason(position: int) -> tuple[int, str | None]:
+
+def _read(
+    loader: Any, positions: Sequence[int], likeness: Likeness | None
+) -> Iterator[tuple[int, _Told | str]]:
+    """Try to encode rows; yield each position with what it told, or why it failed."""
+    data: ItemDataset = loader.dataset
+
+    def read(position: int) -> tuple[int, _Told | str]:
         try:
-            data.inputs([position], seed=0, epoch=0)
+            if data.training and data.codec.random:
+                data.inputs([position], seed=0, epoch=0)
+            x = data.x(position)
             if data.labels is None:
                 data.y(position)
         except (DataError, OSError) as error:
             return position, str(error)
-        return position, None
+        return position, _told(data, x, likeness)
 
     with ThreadPoolExecutor(max(1, loader.num_workers)) as pool:
-        yield from pool.map(reason, positions)
+        yield from pool.map(read, positions)
+
+
+def _told(data: ItemDataset, x: Encoded, likeness: Likeness | None) -> _Told:
+    prints: Prints = ()
+    if likeness is not None:
+        prints = tuple(np.asarray(one[0]) for one in likeness.prints(tuple(t[None] for t in x)))
+    return prints, dict(data.codec.properties(x))
 
 
 def _refuse_empty(before: DataLoaders, after: DataLoaders, bad: Sequence[BadItem]) -> None:
@@ -138,56 +174,3 @@ def _refuse_empty(before: DataLoaders, after: DataLoaders, bad: Sequence[BadItem
                     "Replace the files, or point at the right folder.",
                 )
             )
-
-
-def _findings(dls: DataLoaders) -> list[str]:
-    raws, parts = dls.source.raws, dls.parts()
-    if raws is None:
-        return []
-    train, valid = (labels_at(raws, parts.get(name, ())) for name in ("train", "valid"))
-    return dls.target.findings(train, valid)
-
-
-class _Known:
-    """Identities of inputs that were read before by a codec that encodes alike.
-
-    Where they cannot be kept on disk, rows are read again each time.
-    """
-
-    def __init__(self, dls: DataLoaders) -> None:
-        self._codec, self._inputs = dls.codec, dls.source.inputs
-        self._name = hashlib.sha256(f"{dls.codec.encoding_id}|{dls.path}".encode()).hexdigest()[:24]
-        self._seen = self._load()
-        self.found = 0
-        self._new: set[str] = set()
-
-    def has(self, row: int) -> bool:
-        key = self._key(row)
-        self.found += (found := key is not None and key in self._seen)
-        return found
-
-    def add(self, row: int) -> None:
-        if (key := self._key(row)) is not None:
-            self._new.add(key)
-
-    def save(self) -> None:
-        if not self._new:
-            return
-        with suppress(OSError):
-            file = self._file()
-            scratch = file.with_suffix(f".{os.getpid()}.part")
-            scratch.write_text(json.dumps(sorted(self._seen | self._new)))
-            scratch.replace(file)
-
-    def _key(self, row: int) -> str | None:
-        identity = self._codec.identity(self._inputs[row])
-        return identity and hashlib.sha256(identity.encode()).hexdigest()[:20]
-
-    def _file(self) -> Path:
-        return home("checked") / f"{self._name}.json"
-
-    def _load(self) -> set[str]:
-        try:
-            return set(json.loads(self._file().read_text()))
-        except (OSError, ValueError, TypeError):  # none yet, or cut short: read the rows again
-            return set()

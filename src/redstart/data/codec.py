@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from redstart.audit.evidence import Likeness
 from redstart.config import Configured
 from redstart.data.batch import Encoded, stack
 from redstart.errors import ConfigError, problem
@@ -120,6 +123,43 @@ class Codec(Configured, ABC, Generic[Raw]):
             ``None`` where that cannot be told; such rows are never cached on disk.
         """
         return file_identity(item)
+
+    @property
+    def likeness(self) -> Likeness | None:
+        """How rows are recognised again, for the audit; ``None`` if there is no way."""
+        return None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns that describe a row of a table, for the audit."""
+        return ()
+
+    def properties(self, x: Encoded) -> Mapping[str, float]:
+        """What a row looks like, in named numbers: for the audit and for weak slices.
+
+        Args:
+            x: One encoded row.
+        """
+        return {}
+
+    def headers(self, items: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
+        """What files say of themselves, for the audit: ``(N,)`` each; empty if nothing.
+
+        Args:
+            items: What ``load`` takes, of all rows.
+        """
+        return {}
+
+    def handmade(self, x: Encoded) -> Tensor | None:
+        """Features of one encoded row made by hand, for baselines: ``(D,)`` float32.
+
+        Args:
+            x: One encoded row.
+
+        Returns:
+            ``None`` for inputs that have none.
+        """
+        return None
 
     def nbytes(self, raw: Raw) -> int | None:
         """Memory that a loaded row takes, in bytes; ``None`` if it is not to be cached."""

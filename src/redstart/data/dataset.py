@@ -29,11 +29,13 @@ class Source:
         items: What ``get_items`` listed; ``batch.index`` points into it.
         inputs: ``get_x`` of each item.
         raws: ``get_y`` of each item; ``None`` for new items.
+        corrected: Hash of the corrections that ``raws`` went through; empty if none.
     """
 
     items: Sequence[Any]
     inputs: Sequence[Any]
     raws: Labels | None
+    corrected: str = ""
 
     def name(self, row: int) -> str:
         """What a person calls the row: its file if it has one, else the item itself."""
@@ -63,6 +65,11 @@ class Dataset(Protocol):
     @property
     def source(self) -> Source:
         """Where the rows came from."""
+        ...
+
+    @property
+    def labels(self) -> Encoded | None:
+        """Encoded targets of the rows, ``(N, ...)`` each, if they are held as a whole."""
         ...
 
     @property

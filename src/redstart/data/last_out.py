@@ -72,7 +72,7 @@ def LastOutSplitter(  # noqa: N802
             )
         parts = (~(valid | test), valid, test)
         train_rows, valid_rows, test_rows = (np.sort(order[part]).tolist() for part in parts)
-        return Split(tuple(train_rows), tuple(valid_rows), tuple(test_rows))
+        return Split(tuple(train_rows), tuple(valid_rows), tuple(test_rows), by="time")
 
     return split
 

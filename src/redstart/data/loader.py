@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol, TypedDict, get_type_hints, runtime_checkable
 
 import torch
@@ -49,6 +50,7 @@ class LoaderOptions(TypedDict, total=False):
         device: Where batches go, such as ``"cuda"`` or ``"cpu"``; the best there is if left out.
         seed: Seeds order, augmentation, initialisation and dropout.
         cache_bytes: Memory for rows that were read, in bytes; 0 keeps none.
+        corrections: File of corrected labels, as ``LabelIssues`` writes it.
     """
 
     bs: int
@@ -57,6 +59,7 @@ class LoaderOptions(TypedDict, total=False):
     device: str | torch.device
     seed: int
     cache_bytes: int
+    corrections: str | Path
 
 
 def check_options(given: Iterable[str], known: type) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
+from redstart.audit.finding import Finding
+from redstart.config import JSON
+from redstart.data.apportion import numbered
 from redstart.data.batch import Batch
 from redstart.data.codec import Codec
+from redstart.data.contents import content
 from redstart.data.dataset import Dataset, Source
 from redstart.data.loader import BatchTransform, Loader, Loads
+from redstart.data.split import SplitBy, Splitter
 from redstart.data.stream import StreamLoader
 from redstart.data.table import Table
 from redstart.data.table_dataset import dataset_of
@@ -26,7 +31,10 @@ from redstart.show.card import Card
 from redstart.show.drawing import Drawing
 from redstart.show.figure import figure
 
-__all__ = ["DataLoaders", "as_device", "best_device"]
+if TYPE_CHECKING:
+    from redstart.audit.audit import AuditReport
+
+__all__ = ["DataLoaders"]
 
 log = logging.getLogger("redstart")
 
@@ -42,12 +50,21 @@ class DataLoaders:
         valid: Neither; empty where the split has no validation rows.
         sealed: Test rows. Only ``Learner.test`` reads them, and writes down that it did.
         path: Where the data lies.
+        split_by: How the rows were split.
+        groups: Number of the group of every row of ``source``, int64 ``(n,)``, -1 where there
+            is none: rows of one person or place. Intervals then count groups, not rows.
+        remake: Makes the loaders again with another splitter; see ``resplit``.
+        made: How they were made, for the bundle: JSON values.
     """
 
     train: Any
     valid: Any
     sealed: Any = None
     path: Path = Path()
+    split_by: SplitBy = "given"
+    groups: Tensor | None = None
+    remake: Callable[[Splitter], DataLoaders] | None = None
+    made: Mapping[str, JSON] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("train", "valid", "sealed"):
@@ -244,11 +261,76 @@ class DataLoaders:
         """The same loaders with other augmentation."""
         return replace(self, train=self._of_rows().replace(tfms=tuple(tfms)))
 
+    def with_groups(self, groups: Sequence[Any] | str) -> DataLoaders:
+        """The same loaders, with rows that belong together named: one person, one place.
+
+        Intervals then count groups. It does not change the split: see ``resplit``.
+
+        Args:
+            groups: Name of a column of the table, or the group of every row of ``items``.
+
+        Raises:
+            DataError: If there is no such column, or not one group per row.
+        """
+        table = self.source.inputs
+        keys = list(groups)
+        if isinstance(groups, str) and isinstance(table, Table):
+            keys = table.column(groups).to_list()
+        if len(keys) != len(self.items):
+            raise DataError(
+                problem(
+                    f"Expected the group of each of {len(self.items)} rows",
+                    f"{len(keys)} groups",
+                    "Give one for each of `dls.items`, or the name of a column.",
+                )
+            )
+        return replace(self, groups=torch.from_numpy(numbered(keys)))
+
+    def audit(self, *, again: bool = False) -> AuditReport:
+        """Look at rows, labels and split before training: leaks, give-aways, what is missing.
+
+        ``fit`` does so by itself, once per data set and split, and prints the worst.
+
+        Args:
+            again: Whether to look again at what was audited before and has not changed.
+
+        Returns:
+            What was found, the worst first, with the rows and what to do.
+        """
+        from redstart.data.auditing import audit_rows
+
+        self._of_rows()
+        return audit_rows(self, again=again)
+
+    def resplit(self, how: Splitter | Finding | str) -> DataLoaders:
+        """Make the loaders again with another split.
+
+        Args:
+            how: A splitter, such as ``GroupSplitter("patient")``; or a finding of ``audit``,
+                or the name of its check: rows that it ties then stay in one part.
+
+        Raises:
+            ConfigError: If the finding ties no rows, or the loaders cannot be made again.
+        """
+        from redstart.data.auditing import by_finding
+
+        if self.remake is None:
+            raise ConfigError(
+                problem(
+                    "Expected loaders made by a `DataBlock` or a `*DataLoaders` factory",
+                    repr(self),
+                    "Make them again with the splitter that you want.",
+                )
+            )
+        found = self.audit().finding(how) if isinstance(how, str) else how
+        return self.remake(by_finding(self, found) if isinstance(found, Finding) else found)
+
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Row numbers of ``train``, ``valid`` and ``test``."""
-        return {name: data.rows for name, data in self._datasets().items()}
+        return {name: data.rows for name, data in self.datasets().items()}
 
-    def _datasets(self) -> dict[str, Dataset]:
+    def datasets(self) -> dict[str, Dataset]:
+        """The rows of ``train``, ``valid`` and ``test``; empty for plain batches."""
         found = {"train": self.train, "valid": self.valid, "test": self.sealed}
         return {
             name: loader.dataset
@@ -258,11 +340,11 @@ class DataLoaders:
 
     def sizes(self) -> dict[str, int]:
         """Number of rows of ``train``, ``valid`` and ``test``; empty for plain batches."""
-        return {name: len(data.index) for name, data in self._datasets().items()}
+        return {name: len(data.index) for name, data in self.datasets().items()}
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the rows' identities and labels, and of the split."""
-        datasets = self._datasets()
+        datasets = self.datasets()
         if not datasets:
             return {}
         split = hashlib.sha256()
@@ -274,11 +356,12 @@ class DataLoaders:
     def _content_digest(self) -> str:
         raws, inputs = self.source.raws, self.source.inputs
         if isinstance(inputs, Table):
-            return inputs.digest()
+            digest, by = inputs.digest(), self.source.corrected
+            return hashlib.sha256(f"{digest}{by}".encode()).hexdigest() if by else digest
         found = hashlib.sha256()
         for row, item in enumerate(inputs):
             label = "" if raws is None else raws[row]
-            found.update(f"{self.codec.identity(item) or _content(item)}\0{label}\n".encode())
+            found.update(f"{self.codec.identity(item) or content(item)}\0{label}\n".encode())
         return found.hexdigest()
 
     def __repr__(self) -> str:
@@ -307,42 +390,3 @@ class DataLoaders:
                 )
             )
         return self.train
-
-
-def _content(item: Any) -> str:
-    """What an item in memory holds: the hash of an array or a picture, or its text."""
-    if hasattr(item, "__array__") or hasattr(item, "__array_interface__"):
-        array = np.ascontiguousarray(np.asarray(item))
-        return f"{array.dtype}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
-    return str(item)
-
-
-def best_device() -> torch.device:
-    """CUDA where it works, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def as_device(device: str | torch.device | None = None) -> torch.device:
-    """The device that is named, or the best there is.
-
-    Raises:
-        ConfigError: If there is no such device, or it does not work.
-    """
-    if device is None:
-        return best_device()
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(
-            problem(
-                "Expected a device that works here",
-                f"device={str(device)!r}: {str(error).splitlines()[0]:.100}",
-                f"Leave it out: the best there is is {str(best_device())!r}.",
-            )
-        ) from error
-    return found

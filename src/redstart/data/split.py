@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import InitVar, dataclass
-from numbers import Real
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redstart.data.apportion import (
     answers_of,
@@ -20,6 +20,8 @@ from redstart.data.apportion import (
     keys_of,
     nearest_cut,
     nearest_sum,
+    numbered,
+    part_number,
     row_numbers,
     shares,
     some,
@@ -36,6 +38,7 @@ __all__ = [
     "IndexSplitter",
     "RandomSplitter",
     "Split",
+    "SplitBy",
     "Splitter",
     "TimeSplitter",
     "as_split",
@@ -43,6 +46,8 @@ __all__ = [
 
 _PARTS = ("train", "valid", "test")
 _SEED = 42
+
+SplitBy = Literal["random", "given", "group", "time"]
 
 
 @final
@@ -56,12 +61,16 @@ class Split:
         train: Never empty.
         valid: Empty only when made by ``without_valid``.
         test: Opened once, after all choices are made. May be empty.
+        by: How it was made; ``"given"`` where the parts were made elsewhere.
+        groups: Number of the group of every row, int64, where whole groups were held out.
     """
 
     train: tuple[int, ...]
     valid: tuple[int, ...]
     test: tuple[int, ...] = ()
     _no_valid: InitVar[bool] = False
+    by: SplitBy = field(default="given", compare=False, repr=False)
+    groups: NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self, _no_valid: bool) -> None:
         for name in _PARTS:
@@ -105,7 +114,7 @@ class Split:
         train, valid, test = (
             tuple(row for row in getattr(self, part) if row not in gone) for part in _PARTS
         )
-        return type(self)(train, valid, test, _no_valid=not self.valid)
+        return type(self)(train, valid, test, not self.valid, self.by, self.groups)
 
     def digest(self) -> str:
         """Return a SHA-256 (64 hex digits), equal for the same rows in the same parts."""
@@ -114,9 +123,7 @@ class Split:
 
 
 Splitter = Callable[[Any], Split]
-"""Assigns the rows of a sequence, or of a table, to parts.
-
-``DataBlock`` also takes functions that return pairs of lists."""
+"""Assigns the rows of a sequence, or of a table, to parts."""
 
 
 def as_split(result: Any, n: int) -> Split:
@@ -203,7 +210,7 @@ def RandomSplitter(  # noqa: N802
         for group, (n_valid, n_test) in zip(groups, sizes, strict=True):
             for place, row in enumerate(group[: n_valid + n_test]):
                 part[row] = 1 if place < n_valid else 2
-        return _from_parts(part, rows)
+        return _from_parts(part, rows, by="random")
 
     return split
 
@@ -274,7 +281,7 @@ def FuncSplitter(func: Callable[[Any], Any]) -> Splitter:  # noqa: N802
 
     def split(items: Any) -> Split:
         answers = answers_of(items, func)
-        parts = [_part(answer) for answer in answers]
+        parts = [part_number(answer) for answer in answers]
         if bad := [row for row, part in enumerate(parts) if part is None]:
             values = ", ".join(dict.fromkeys(repr(answers[row]) for row in bad[:20]))
             raise DataError(
@@ -342,7 +349,7 @@ def GroupSplitter(  # noqa: N802
                 for row in left[place]:
                     part[row] = number
             left = [rows for place, rows in enumerate(left) if place not in taken]
-        return _from_parts(part)
+        return _from_parts(part, by="group", groups=numbered(keys))
 
     return split
 
@@ -379,22 +386,14 @@ def TimeSplitter(  # noqa: N802
             end = nearest_cut(cuts[1:], n * (1 - test_pct))
         start = nearest_cut(cuts[cuts < end], n * (1 - test_pct - valid_pct))
         train, valid, test = (tuple(p.tolist()) for p in np.split(order, [start, end]))
-        return Split(train, valid, test)
+        return Split(train, valid, test, by="time")
 
     return split
 
 
-def _part(answer: Any) -> int | None:
-    if isinstance(answer, str):
-        return _PARTS.index(answer) if answer in _PARTS else None
-    if isinstance(answer, Real | np.bool_) and answer in (0, 1):
-        return 1 if answer else 0
-    return None
-
-
-def _from_parts(parts: Sequence[int | None], order: Sequence[int] | None = None) -> Split:
+def _from_parts(parts: Sequence[int | None], order: Any = None, **made: Any) -> Split:
     """Make a split from the number of each row's part; ``None`` is in no part."""
     part = np.array([-1 if number is None else number for number in parts], dtype=np.int8)
     rows = np.arange(len(part)) if order is None else np.asarray(order, dtype=np.intp)
     train, valid, test = (tuple(rows[part[rows] == number].tolist()) for number in range(3))
-    return Split(train, valid, test)
+    return Split(train, valid, test, **made)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from redstart.audit.evidence import TruthKind
 from redstart.config import Configured
 from redstart.data.batch import Encoded, stack
 from redstart.metrics.metric import Metric
@@ -31,14 +32,23 @@ class Prediction(Generic[Raw]):
     """What ``predict`` returns for one row; unpacks as ``name, index, probs``.
 
     Attributes:
-        decoded: In the user's terms: a label, a number, a mask.
-        encoded: As the target encodes it, without the batch dimension.
+        decoded: In the user's terms: a label, a number, a mask; ``None`` where the model was
+            asked to abstain if it is not sure, and is not.
+        encoded: As the target encodes it, without the batch dimension; where the model
+            abstains, what it would have answered.
         probs: The activations it was decoded from, on the CPU.
+        abstained: Why there is no answer; empty where there is one.
+        set: Labels, the likeliest first, that hold the truth as often as was asked for by
+            ``coverage``, or by ``1 - abstain`` where the model abstains; else ``None``.
+        interval: Lower and upper end, likewise, of a number; a pair for each of several.
     """
 
     decoded: Raw
     encoded: Encoded
     probs: Tensor
+    abstained: str = ""
+    set: tuple[Any, ...] | None = None
+    interval: tuple[Any, ...] | None = None
 
     def __iter__(self) -> Iterator[Any]:
         encoded = self.encoded[0] if len(self.encoded) == 1 else self.encoded
@@ -53,6 +63,9 @@ class Target(Configured, ABC, Generic[Raw, Out]):
 
     eager: ClassVar[bool] = True
     """Encode every row once, in advance. ``False`` where a row is large (a mask)."""
+
+    truth_kind: ClassVar[TruthKind] = "other"
+    """What the first encoded tensor holds, for the audit: see ``redstart.audit.evidence``."""
 
     @property
     @abstractmethod
@@ -120,10 +133,6 @@ class Target(Configured, ABC, Generic[Raw, Out]):
     def metrics(self) -> tuple[Metric, ...]:
         """What to report when the user names no metric."""
         return ()
-
-    def findings(self, train: Labels, valid: Labels) -> list[str]:
-        """Say what about the labels of the two parts a person should know before training."""
-        return []
 
     def vocabulary(self) -> tuple[Any, ...]:
         """Names of the outputs, where they have names."""

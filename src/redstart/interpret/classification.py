@@ -21,7 +21,7 @@ from redstart.train.measure import as_loader
 from redstart.train.predict import Predictions
 
 if TYPE_CHECKING:
-    from redstart.train.learner import Learner
+    from redstart.train.trained import Trained
 
 __all__ = ["ClassificationInterpretation"]
 
@@ -48,7 +48,7 @@ class ClassificationInterpretation:
         Interpretation(self.predictions)  # refuses rows without labels
 
     @classmethod
-    def from_learner(cls, learn: Learner, dl: Any = None) -> Self:
+    def from_learner(cls, learn: Trained, dl: Any = None) -> Self:
         """Predict the validation rows, or those of ``dl``, once.
 
         Args:

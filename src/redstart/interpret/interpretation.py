@@ -20,7 +20,7 @@ from redstart.show.page import table
 from redstart.train.predict import Predictions
 
 if TYPE_CHECKING:
-    from redstart.train.learner import Learner
+    from redstart.train.trained import Trained
 
 __all__ = ["Interpretation", "TopLoss", "TopLosses"]
 
@@ -146,7 +146,7 @@ class Interpretation:
             )
 
     @classmethod
-    def from_learner(cls, learn: Learner, dl: Any = None) -> Self:
+    def from_learner(cls, learn: Trained, dl: Any = None) -> Self:
         """Predict the validation rows, or those of ``dl``, once.
 
         Args:

@@ -13,14 +13,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from redstart.data.batch import Encoded, stack
+from redstart.audit.evidence import TruthKind
+from redstart.data.batch import Encoded
 from redstart.data.frame import is_missing
 from redstart.data.target import Labels, Prediction, Reduction, Target
 from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.make import as_metric
 from redstart.metrics.metric import Metric
 from redstart.show.view import Caption
-from redstart.targets.scoring import per_member, reduced
+from redstart.targets.scoring import check_temperature, per_member, reduced
 
 __all__ = ["MultiCategoryBlock", "MultiCategoryTarget"]
 
@@ -35,12 +36,17 @@ class MultiCategoryTarget(Target[Any, Tensor]):
         encoded: Whether raw targets are zeros and ones in the order of ``vocab`` already,
             rather than lists of labels.
         thresh: Labels whose probability is above it are predicted, in (0, 1).
+        temperature: Divides scores before they become probabilities, above 0; the loss does
+            without. Found by ``calibrate`` (Guo et al. 2017); it moves no probability from
+            one side of 0.5 to the other.
     """
 
     kind: ClassVar[str] = "multicategory"
+    truth_kind: ClassVar[TruthKind] = "labels"
     vocab: tuple[Any, ...] = ()
     encoded: bool = False
     thresh: float = 0.5
+    temperature: float = 1.0
     _positions: dict[Any, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +54,7 @@ class MultiCategoryTarget(Target[Any, Tensor]):
             raise ConfigError(
                 problem("Expected `thresh` in (0, 1)", f"thresh={self.thresh}", "Use 0.5.")
             )
+        check_temperature(self.temperature)
         if twice := [str(label) for label, n in Counter(self.vocab).items() if n > 1]:
             raise ConfigError(
                 problem(
@@ -128,8 +135,9 @@ class MultiCategoryTarget(Target[Any, Tensor]):
         return reduced(per_member(out, y[0], losses), y, reduction)
 
     def activate(self, out: Tensor) -> Tensor:
-        """Probability of each label, ``(B, n_out)``, by sigmoid."""
-        return out.float().sigmoid()
+        """Probability of each label, ``(B, n_out)``: sigmoid of the score over the temperature."""
+        scores = out.float()
+        return (scores if self.temperature == 1 else scores / self.temperature).sigmoid()
 
     def decode(self, acts: Tensor) -> list[Prediction[Any]]:
         """The labels above the threshold of each row, as a tuple."""
@@ -147,16 +155,6 @@ class MultiCategoryTarget(Target[Any, Tensor]):
     def metrics(self) -> tuple[Metric, ...]:
         """Share of labels that are right."""
         return (as_metric("accuracy_multi"),)
-
-    def findings(self, train: Labels, valid: Labels) -> list[str]:
-        """Name the labels that no training row has."""
-        if not len(train):
-            return []
-        whole = self.encode_table(train) or stack([self.encode(raw) for raw in train])
-        seen = whole[0].sum(0)
-        if not (never := [str(v) for v, n in zip(self.vocab, seen.tolist(), strict=True) if not n]):
-            return []
-        return [f"No training row has these labels, so they cannot be learnt: {', '.join(never)}."]
 
     def _zeros_and_ones(self, raws: Labels) -> Tensor:
         n = len(self.vocab)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from redstart.audit.evidence import TruthKind
 from redstart.data.batch import Encoded
 from redstart.data.frame import is_missing
 from redstart.data.target import Labels, Prediction, Reduction, Target
@@ -49,6 +50,7 @@ class RegressionTarget(Target[Any, Tensor]):
     """
 
     kind: ClassVar[str] = "regression"
+    truth_kind: ClassVar[TruthKind] = "numbers"
     names: tuple[str, ...] = ()
     log: bool = False
     standardize: bool = True

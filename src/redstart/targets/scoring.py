@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
 
 from redstart.data.batch import Encoded
 from redstart.data.target import Reduction
+from redstart.errors import ConfigError, problem
 
-__all__ = ["per_member", "reduced"]
+__all__ = ["check_temperature", "per_member", "reduced"]
 
 
 def per_member(
@@ -37,3 +39,19 @@ def reduced(losses: Tensor, y: Encoded, reduction: Reduction) -> Tensor:
     if len(y) > 1:
         losses = losses * y[1]
     return losses.mean() if reduction == "mean" else losses
+
+
+def check_temperature(temperature: float) -> None:
+    """Refuse a temperature that is no number above 0.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    if not 0 < temperature < math.inf:
+        raise ConfigError(
+            problem(
+                "Expected a `temperature` above 0",
+                f"temperature={temperature}",
+                "Use 1, which leaves probabilities as they are.",
+            )
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redstart.train import fitting
 from redstart.train.callback import as_callbacks
-from redstart.train.frozen import feature_loaders, split_frozen
+from redstart.train.frozen import feature_loaders, kept, split_frozen
 from redstart.train.measure import metrics_of
 from redstart.train.recorder import Recorder
 from redstart.train.schedule import OneCycle
@@ -92,7 +92,11 @@ def train_head(learn: Learner, epochs: int, lr: float, **fit: Any) -> Recorder:
         model=rest,
         dls=features,
     )
-    return fitting.fit(learn, plan)
+    recorder = fitting.fit(learn, plan)
+    if recorder.features is None:
+        # Of a second `fine_tune` the body is no longer what it was when it came.
+        recorder.features, recorder.rest = kept(features), rest
+    return recorder
 
 
 def _second_phase(learn: Learner, epochs: int, lr: float, **fit: Any) -> Recorder:
@@ -100,6 +104,7 @@ def _second_phase(learn: Learner, epochs: int, lr: float, **fit: Any) -> Recorde
     before = {name: t.detach().clone() for name, t in learn.model.state_dict().items()}
     rate = slice(lr / fit.pop("lr_mult"), lr)
     second = learn.fit_one_cycle(epochs, rate, **fit)
+    second.before = first
     if not _worse(learn, second, first):
         return second
     learn.model.load_state_dict(before)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from redstart.config import JSON
-from redstart.data.check import check
+from redstart.data.auditing import audit_rows
+from redstart.data.check import check, read_rows
 from redstart.data.loaders import DataLoaders
 from redstart.errors import ConfigError, problem
 from redstart.train import loop
@@ -47,6 +48,8 @@ __all__ = [
 
 log = logging.getLogger("redstart")
 
+_WORST = 3  # findings of the audit that are said before training
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -77,7 +80,7 @@ def fit(learn: Learner, plan: Plan) -> Recorder:
     learn.dls.require_valid()
     learn.check()
     run = start(learn, plan)
-    learn.recorder = recorder = Recorder()
+    learn.recorder = recorder = Recorder(features=learn.recorder.features)
     folder = RunFolder(learn.run_folder(), _settings(learn, plan, run), recorder)
     own = [cb for cb in (*learn.cbs, *plan.cbs) if plan.model is None or not cb.on_inputs]
     on = Callbacks([*_defaults(learn, plan), recorder, folder, *own])
@@ -95,14 +98,26 @@ def choose_engine(learn: Learner) -> Engine:
     return engine_for(precision, learn.dls.device, channels_last=learn.channels_last)
 
 
-def check_once(learn: Learner) -> DataLoaders:
-    """Read every row, unless that was done, and leave out the unreadable."""
+def check_once(learn: Learner, *, strict: bool = False) -> DataLoaders:
+    """Read every row, unless that was done, leave out the unreadable, and audit the split."""
     if not learn.checked and learn.dls.sizes():
-        learn.dls, report = check(learn.dls)
+        reading = read_rows(learn.dls)
+        learn.dls, report = check(learn.dls, reading)
         if not report.ok:
             log.warning("%s", report)
+        learn.audited = audit_rows(learn.dls, reading, bounds=_bounds(learn))
+        for line in learn.audited.lines(_WORST, notes=False):
+            log.warning("%s", line)
     learn.checked = True
+    if strict and learn.audited is not None:
+        learn.audited.refuse_serious()
     return learn.dls
+
+
+def _bounds(learn: Learner) -> tuple[float, float] | None:
+    """Least and greatest number that the model can say."""
+    found = learn.recipe and learn.recipe.arguments.get("y_range")
+    return (float(found[0]), float(found[1])) if found else None
 
 
 def start(learn: Learner, plan: Plan) -> Run:
@@ -207,7 +222,7 @@ def _say(recorder: Recorder) -> None:
     if recorder.rows and recorder.intervals:
         last = recorder.rows[-1]
         named = [(k, last[k], i) for k, i in recorder.intervals.items() if k in last]
-        print_intervals(named, recorder.n_valid)
+        print_intervals(named, recorder.n_valid, recorder.n_groups)
 
 
 def _whole_number(n_epoch: Any) -> None:

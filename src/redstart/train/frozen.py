@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,11 +19,14 @@ from redstart.data.table_dataset import TableDataset
 from redstart.train.engine import Engine
 from redstart.train.predict import in_order, run_through
 
-__all__ = ["feature_loaders", "split_frozen"]
+__all__ = ["feature_loaders", "kept", "split_frozen"]
 
 CPU_BS = 8
 """Rows of a forward pass on a CPU: the activations of more leave its caches, and memory that
 large is given back and fetched anew each time. 64 took 1.6 times as long per photo."""
+
+KEPT_BYTES = 256 << 20
+"""Features of more are not kept once the head is trained."""
 
 _RANDOM = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
 
@@ -85,6 +89,25 @@ def feature_loaders(
 
     valid = dls.valid and loader(dls.valid, train=False)
     return DataLoaders(train=loader(dls.train, train=True), valid=valid, path=dls.path)
+
+
+def kept(features: DataLoaders) -> DataLoaders | None:
+    """The same features in the memory of the CPU; ``None`` if they take too much of it."""
+    loaders = [loader for loader in (features.train, features.valid) if loader is not None]
+    tables = [loader.dataset for loader in loaders]
+    if sum(t.nbytes for table in tables for t in table.columns) > KEPT_BYTES:
+        return None
+    cpu = torch.device("cpu")
+
+    def moved(loader: Loader) -> Loader:
+        data = loader.dataset
+        assert isinstance(data, TableDataset)  # noqa: S101 - features are tables
+        columns = tuple(t.cpu() for t in data.columns)
+        labels = data.labels and tuple(t.cpu() for t in data.labels)
+        return loader.replace(dataset=replace(data, columns=columns, labels=labels), device=cpu)
+
+    valid = features.valid and moved(features.valid)
+    return DataLoaders(train=moved(features.train), valid=valid, path=features.path)
 
 
 def _features(loader: Loader, body: nn.Module, engine: Engine) -> TableDataset:

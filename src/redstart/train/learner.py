@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from torch import Tensor, nn
+from torch import nn
 
-from redstart.bundle.bundle import Bundle
+from redstart.audit.audit import AuditReport
 from redstart.config import JSON
 from redstart.data.loaders import DataLoaders
-from redstart.data.target import Prediction
 from redstart.domain import ModelRecipe
-from redstart.metrics.metric import Interval
-from redstart.show.drawing import Drawing, display
-from redstart.show.figure import figure
+from redstart.evaluate.baseline import Baseline
+from redstart.evaluate.label_issues import Method
+from redstart.report.record import Section
+from redstart.show.drawing import display
 from redstart.show.progress import quietly
-from redstart.train import finetune, fitting, lrfind, measure, weights
+from redstart.train import finetune, fitting, lrfind, weights
 from redstart.train.callback import as_callbacks
 from redstart.train.engine import Engine
 from redstart.train.folder import new_folder
-from redstart.train.losses import loss_of
+from redstart.train.label_issues import LabelIssues, label_issues
 from redstart.train.optim import ParamSplitter, Rate, freeze_to, one_group
-from redstart.train.predict import Predictions, collect, in_order, tta
+from redstart.train.outoffold import OutOfFoldSource
+from redstart.train.predict import Predictions
 from redstart.train.recorder import Recorder
 from redstart.train.schedule import FlatCos, OneCycle, Schedule
 from redstart.train.summary import model_summary
+from redstart.train.trained import Trained
 
 __all__ = ["Learner"]
 
@@ -37,7 +39,7 @@ log = logging.getLogger("redstart")
 
 
 @dataclass(eq=False, repr=False)
-class Learner:
+class Learner(Trained):
     """Loaders and a model, and what can be done with them; a domain may add verbs to it.
 
     Attributes:
@@ -62,6 +64,9 @@ class Learner:
         facts: Written into the bundle beside metrics, versions and hashes.
         recorder: What the last fit did.
         ledger: Openings of the sealed test rows.
+        audited: What the audit found before training.
+        rivals: Make baselines besides those of every kind of data: ``(learn) -> Baseline``.
+        chapters: Write more chapters of its reports: ``(learn, predictions) -> Section``.
     """
 
     dls: DataLoaders
@@ -82,9 +87,12 @@ class Learner:
     pretrained_body: nn.Module | None = None
     keep_norm: bool = False
     folder: Path | None = None
+    rivals: Sequence[Callable[[Any], Baseline]] = ()
+    chapters: Sequence[Callable[[Any, Predictions], Section | None]] = ()
     facts: dict[str, JSON] = field(default_factory=dict)
     recorder: Recorder = field(default_factory=Recorder, init=False)
     ledger: list[dict[str, JSON]] = field(default_factory=list, init=False)
+    audited: AuditReport | None = field(default=None, init=False)
     checked: bool = field(default=False, init=False)
     _engine: Engine | None = field(default=None, init=False)
 
@@ -100,12 +108,18 @@ class Learner:
             self._engine = fitting.choose_engine(self)
         return self._engine
 
-    def check(self) -> DataLoaders:
-        """Read every row once, set the unreadable aside, and report what was found.
+    def check(self, *, strict: bool = False) -> DataLoaders:
+        """Read every row once, set the unreadable aside, audit the split, and say the worst.
 
-        ``fit`` does so by itself, once; files that have not changed are not read again.
+        ``fit`` does so by itself, once; what has not changed is not looked at again.
+
+        Args:
+            strict: Whether serious findings of the audit are errors.
+
+        Raises:
+            DataError: If they are and there are some, or no readable row is left in a part.
         """
-        return fitting.check_once(self)
+        return fitting.check_once(self, strict=strict)
 
     def fit(
         self,
@@ -249,92 +263,21 @@ class Learner:
             display(found.plot())
         return found
 
-    def validate(self, dl: Any = None) -> list[float]:
-        """Return the mean loss and every metric over the validation rows, or over ``dl``.
-
-        The 95% intervals of the metrics are printed where somebody looks.
-        """
-        if dl is None:
-            self.dls.require_valid()
-        return measure.measure(self, self.dls.valid if dl is None else dl).values()
-
-    def collect(self, dl: Any = None, *, with_loss: bool = True) -> Predictions:
-        """Predict the validation rows, or those of ``dl``, next to their row numbers."""
-        loader = measure.as_loader(self.dls, self.dls.valid if dl is None else dl)
-        model = self.engine.place(self.model, loader.device)
-        return collect(
-            model,
-            loader,
-            loss_of(self.dls.target, self.loss_func) if with_loss else None,
-            engine=self.engine,
-        )
-
-    def get_preds(
-        self,
-        ds_idx: int = 1,
-        dl: Any = None,
-        *,
-        with_loss: bool = False,
-        with_decoded: bool = False,
-    ) -> tuple[Any, ...]:
-        """Predict rows: ``(activations, targets)``, in the order of the loader.
-
-        Args:
-            ds_idx: 0 for the training rows, 1 for the validation rows.
-            dl: A loader such as ``dls.test_dl(files)``, or a list of batches, instead.
-            with_loss: Whether to return the loss of each row as well.
-            with_decoded: Whether to return predictions in the user's terms as well.
-        """
-        rows = dl if dl is not None else self._part(ds_idx)
-        return measure.get_preds(self, rows, with_loss=with_loss, with_decoded=with_decoded)
-
-    def predict(self, item: Any) -> Prediction[Any]:
-        """Predict one item, as the exported bundle would: ``name, index, probs``."""
-        return self._bundle().predict(item)
-
-    def tta(
-        self, ds_idx: int = 1, dl: Any = None, *, n: int = 4, beta: float = 0.25
-    ) -> tuple[Tensor, Any]:
-        """Average predictions over augmented versions of each row: ``(activations, targets)``.
-
-        Args:
-            ds_idx: 0 for the training rows, 1 for the validation rows.
-            dl: Another loader instead.
-            n: Augmented versions of each row.
-            beta: Weight of the plain version, in [0, 1].
-        """
-        loader = measure.as_loader(self.dls, dl if dl is not None else self._part(ds_idx))
-        found = tta(self.model, loader, self.dls.train, n=n, beta=beta, engine=self.engine)
-        return found.acts, found.targets
-
-    def show_results(
-        self, max_n: int = 9, *, ds_idx: int = 1, figsize: tuple[float, float] | None = None
-    ) -> Drawing:
-        """Draw validation rows, chosen at random, with truth and prediction.
-
-        Args:
-            max_n: Rows to draw at most.
-            ds_idx: 0 for training rows, 1 for validation rows.
-            figsize: Width and height, in inches.
-        """
-        some = measure.some_rows(in_order(self._part(ds_idx)), max_n)
-        found = self.collect(some)
-        return figure(found.cards(range(len(found))), figsize=figsize)
-
     def summary(self) -> str:
         """List the layers with their outputs and parameters, and what trains."""
         return model_summary(self.model, self.dls, self.opt_func, self.loss_func)
 
-    def test(self) -> dict[str, tuple[float, Interval | None]]:
-        """Open the sealed test rows: every metric with its 95% interval.
+    def label_issues(
+        self, *, folds: int = 5, source: OutOfFoldSource = "auto", method: Method = "noise"
+    ) -> LabelIssues:
+        """Rank labels of training and validation rows by how likely they are wrong.
 
-        Each opening is written into the ledger, which travels in the bundle: a test set
-        that is looked at often is a validation set.
-
-        Raises:
-            DataError: If the split has no test rows.
+        Args:
+            folds: Every row is predicted by a model that has not seen it, of so many.
+            source: What is trained for that: see ``train.outoffold.out_of_fold``.
+            method: How rows are ranked: see ``evaluate.label_issues``.
         """
-        return measure.test(self)
+        return label_issues(self, folds=folds, source=source, method=method)
 
     def save(self, file: str | Path = "model") -> Path:
         """Save the weights to ``path/models/FILE.safetensors``."""
@@ -344,21 +287,6 @@ class Learner:
         """Load weights that ``save`` wrote, or raise ``WeightsError``; returns the learner."""
         weights.load(self.model, weights.place(Path(self.path), file))
         return self
-
-    def bundle(self) -> Bundle:
-        """All that is needed to predict, with what is known about the model."""
-        return self._bundle(measure.facts(self))
-
-    def export(self, path: str | Path = "export.redstart") -> Path:
-        """Write the model, preprocessing and labels as one file; open it with ``load_learner``.
-
-        Args:
-            path: Relative to the learner's ``path``.
-
-        Raises:
-            BundleError: If the name asks for a pickle, or the file cannot be written.
-        """
-        return self.bundle().save(Path(self.path) / measure.bundle_name(path))
 
     def to_fp16(self) -> Self:
         """Train in 16 bits: float16 on CUDA, bfloat16 elsewhere; returns the learner."""
@@ -381,13 +309,6 @@ class Learner:
         if self.folder is None:
             self.folder = new_folder(Path(self.path) / "runs")
         return self.folder
-
-    def _bundle(self, facts: Mapping[str, JSON] | None = None) -> Bundle:
-        model = self.model.eval() if self.model.training else self.model
-        return Bundle(self.dls.codec, self.dls.target, self.recipe, model, facts or {})
-
-    def _part(self, ds_idx: int) -> Any:
-        return self.dls.train if ds_idx == 0 else self.dls.valid
 
     def _to(self, precision: str) -> Self:
         self.precision, self._engine = precision, None

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from redstart.config import JSON
 from redstart.data.loader import Loader, Loads
 from redstart.data.loaders import DataLoaders
 from redstart.data.stream import StreamLoader
 from redstart.data.target import Target
-from redstart.errors import BundleError, ConfigError, DataError, problem
+from redstart.errors import BundleError, ConfigError, problem
 from redstart.metrics.make import as_metric
 from redstart.metrics.metric import Interval, Metric
 from redstart.rng import generator
-from redstart.train import loop, weights
+from redstart.train import loop
 from redstart.train.callback import Callbacks
 from redstart.train.callbacks.progress import print_intervals
 from redstart.train.folder import now
 from redstart.train.losses import loss_of
-from redstart.train.predict import in_order
+from redstart.train.predict import collect, in_order
 from redstart.train.recorder import Recorder
 from redstart.train.run import Run
 
 if TYPE_CHECKING:
-    from redstart.train.learner import Learner
+    from redstart.train.trained import Trained
 
 __all__ = [
     "Figures",
@@ -36,9 +38,9 @@ __all__ = [
     "facts",
     "get_preds",
     "measure",
+    "measured_rows",
     "metrics_of",
     "some_rows",
-    "test",
 ]
 
 
@@ -50,18 +52,20 @@ class Figures:
         loss: Mean over rows.
         metrics: Value and 95% interval of each metric, by name.
         n_rows: Number of rows.
+        n_groups: Groups of rows that the intervals count; 0 if they count rows.
     """
 
     loss: float
     metrics: dict[str, tuple[float, Interval | None]]
     n_rows: int
+    n_groups: int = 0
 
     def values(self) -> list[float]:
         """Loss, then metrics."""
         return [self.loss, *(value for value, _ in self.metrics.values())]
 
 
-def measure(learn: Learner, dl: Any, *, opened: bool = False) -> Figures:
+def measure(learn: Trained, dl: Any, *, opened: bool = False) -> Figures:
     """Work out loss and metrics over the rows of ``dl``, without training."""
     loader = as_loader(learn.dls, dl, opened=opened)
     run = Run(
@@ -75,34 +79,27 @@ def measure(learn: Learner, dl: Any, *, opened: bool = False) -> Figures:
     )
     recorder = Recorder()
     loop.validate(run, Callbacks([recorder]), loader)
-    metrics = {m.name: (m.compute(), m.interval()) for m in run.metrics}
-    print_intervals([(k, *v) for k, v in metrics.items()], recorder.n_valid)
-    return Figures(run.row["valid_loss"], metrics, recorder.n_valid)
+    recorder.work_out_intervals(run)
+    metrics = {m.name: (run.row[m.name], recorder.intervals[m.name]) for m in run.metrics}
+    print_intervals([(k, *v) for k, v in metrics.items()], recorder.n_valid, recorder.n_groups)
+    return Figures(run.row["valid_loss"], metrics, recorder.n_valid, recorder.n_groups)
 
 
-def test(learn: Learner) -> dict[str, tuple[float, Interval | None]]:
-    """Open the sealed test rows once and write that down."""
-    if learn.dls.sealed is None:
-        raise DataError(
-            problem(
-                "Expected a split with test rows",
-                repr(learn.dls),
-                "Set some aside: a `test` folder, or `RandomSplitter(0.2, test_pct=0.2)`.",
-            )
-        )
-    found = measure(learn, learn.dls.sealed, opened=True)
-    entry: dict[str, JSON] = {
-        "opened": now(),
-        "rows": found.n_rows,
-        "weights_sha256": weights.digest(learn.model),
-        "loss": found.loss,
-        "metrics": {k: {"value": v, "interval": i} for k, (v, i) in found.metrics.items()},
-    }
-    learn.ledger.append(entry)
-    return found.metrics
+def measured_rows(model: nn.Module, loader: Any, metrics: Any = None) -> Figures:
+    """Loss and metrics of a model that comes without a learner.
+
+    Args:
+        model: On the loader's device.
+        loader: Labelled rows, in order.
+        metrics: Their names, functions or objects; the target's own if there are none.
+    """
+    made = metrics_of(loader.target, metrics or None)
+    found = collect(model, loader, loss_of(loader.target, None), metrics=made)
+    loss = math.nan if found.losses is None else float(found.losses.double().mean())
+    return Figures(loss, {m.name: (m.compute(), m.interval()) for m in made}, len(found))
 
 
-def get_preds(learn: Learner, rows: Any, *, with_loss: bool, with_decoded: bool) -> tuple[Any, ...]:
+def get_preds(learn: Trained, rows: Any, *, with_loss: bool, with_decoded: bool) -> tuple[Any, ...]:
     """Predict rows: activations and targets, with decoded predictions and losses if asked."""
     found = learn.collect(rows, with_loss=with_loss)
     parts: list[Any] = [found.acts, found.targets]
@@ -125,7 +122,7 @@ def metrics_of(target: Target[Any, Any], metrics: Any) -> list[Metric]:
     return [as_metric(metric) for metric in listed]
 
 
-def facts(learn: Learner) -> dict[str, JSON]:
+def facts(learn: Trained) -> dict[str, JSON]:
     """What a bundle says about its model."""
     recorder = learn.recorder
     figures = {
@@ -138,9 +135,12 @@ def facts(learn: Learner) -> dict[str, JSON]:
         "created": now(),
         "metrics": figures,
         "validation_rows": recorder.n_valid,
+        "validation_groups": recorder.n_groups,
         "training_rows": learn.dls.train.n_rows,
         "seed": learn.dls.seed,
         "digests": learn.dls.digests(),
+        "split_by": learn.dls.split_by,
+        "data": dict(learn.dls.made),
         "test_openings": learn.ledger,
     }
 

@@ -34,6 +34,8 @@ class Predictions:
         acts: Activations (probabilities, values), ``(N, ...)``.
         y: Encoded targets, ``(N, ...)`` each; ``None`` for new items.
         losses: One per row, ``(N,)``; ``None`` for new items.
+        out: Raw outputs, ``(N, n)``, as metrics take them; ``None`` of models that give more
+            than one vector per row.
     """
 
     loader: Any
@@ -41,6 +43,7 @@ class Predictions:
     acts: Tensor
     y: Encoded | None
     losses: Tensor | None
+    out: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -143,12 +146,14 @@ def collect(
     Raises:
         DataError: If there are no rows.
     """
-    index, acts, losses = [], [], []
+    index, acts, losses, outs = [], [], [], []
     ys: list[Encoded] = []
 
     def take(batch: Batch, out: Any) -> None:
         index.append(batch.index)
         acts.append(loader.target.activate(out).cpu())
+        if isinstance(out, Tensor) and out.ndim == 2:
+            outs.append(out.float().cpu())
         if batch.y is None:
             return
         ys.append(tuple(t.cpu() for t in batch.y))
@@ -168,6 +173,7 @@ def collect(
         acts=torch.cat(acts),
         y=tuple(torch.cat(slot) for slot in zip(*ys, strict=True)) if ys else None,
         losses=torch.cat(losses) if losses else None,
+        out=torch.cat(outs) if len(outs) == len(acts) else None,
     )
 
 

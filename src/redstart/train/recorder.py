@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from redstart.data.loaders import DataLoaders
 from redstart.metrics.metric import Interval
 from redstart.show.drawing import Drawing
 from redstart.train.callback import Callback
+from redstart.train.kept import KeptOutputs, intervals
 from redstart.train.run import Run
 from redstart.train.schedule import Schedule
 
@@ -34,6 +36,11 @@ class Recorder(Callback):
         ends: Number of batches done at the end of each epoch.
         intervals: 95% interval of each metric at the end of the last epoch.
         n_valid: Validation rows.
+        n_groups: Groups of validation rows that the intervals count; 0 if they count rows.
+        before: What the frozen phase did, where this is the second of ``fine_tune``.
+        features: Training and validation rows as the frozen body gave them, where it ran
+            once per row: inputs ``(N, ...)``, on the CPU, if they are not too many.
+        rest: What was trained on ``features``, if that was so.
     """
 
     order: ClassVar[int] = 40
@@ -44,7 +51,12 @@ class Recorder(Callback):
     ends: list[int] = field(default_factory=list)
     intervals: dict[str, Interval | None] = field(default_factory=dict)
     n_valid: int = 0
+    n_groups: int = 0
+    before: Recorder | None = field(default=None, repr=False)
+    features: DataLoaders | None = field(default=None, repr=False)
+    rest: nn.Module | None = field(default=None, repr=False)
     _sums: list[tuple[Tensor, int]] = field(default_factory=list, repr=False)
+    _kept: KeptOutputs = field(default_factory=KeptOutputs, repr=False)
     _start: float = 0.0
 
     @property
@@ -67,7 +79,7 @@ class Recorder(Callback):
 
     def before_validate(self, run: Run) -> None:
         """Start the sums and the metrics."""
-        self._sums = []
+        self._sums, self._kept = [], KeptOutputs()
         for metric in run.metrics:
             metric.reset()
 
@@ -83,6 +95,8 @@ class Recorder(Callback):
         elif run.batch.y is not None:
             for metric in run.metrics:
                 metric.update(run.out, *run.batch.y)
+            if run.dls.groups is not None and run.metrics:
+                self._kept.add(run.batch, run.out)
 
     def after_train(self, run: Run) -> None:
         """Close the training figures of this epoch."""
@@ -106,7 +120,12 @@ class Recorder(Callback):
     def after_fit(self, run: Run) -> None:
         """Work out the intervals of the last figures."""
         if self.rows:
-            self.intervals = {metric.name: metric.interval() for metric in run.metrics}
+            self.work_out_intervals(run)
+
+    def work_out_intervals(self, run: Run) -> None:
+        """Work out the intervals of the last figures: by groups where the loaders know some."""
+        self.intervals, self.n_groups = intervals(run.metrics, self._kept, run.dls.groups)
+        self._kept = KeptOutputs()
 
     def plot_loss(self, *, skip_start: int = 5) -> Drawing:
         """Draw training and validation loss.
@@ -118,7 +137,9 @@ class Recorder(Callback):
 
         skip = min(skip_start, max(0, len(self.losses) - 2))
         steps = range(skip, len(self.losses))
-        valid = [row["valid_loss"] for row in self.rows if "valid_loss" in row]
+        # Where `fine_tune` kept its first phase, one more row says so: it is no epoch of these.
+        rows = self.rows[: len(self.ends)]
+        valid = [row["valid_loss"] for row in rows if "valid_loss" in row]
         return plot_losses(list(steps), self.losses[skip:], self.ends[: len(valid)], valid)
 
     def plot_metrics(self) -> Drawing:

@@ -54,7 +54,7 @@ def test_a_good_folder_has_nothing_to_say(root: Path) -> None:
     dls = load(root)
     clean, report = check(dls)
     assert clean is dls
-    assert report == CheckReport(24, 0, (), ())
+    assert report == CheckReport(24, 0, ())
     assert report.ok
     assert str(report).startswith("24 rows read, 0 unreadable")
 
@@ -154,11 +154,9 @@ def test_classes_without_a_row_in_train_or_valid_are_named(root: Path) -> None:
         (root / f"valid/red/{i}.png").unlink()
         (root / f"train/blue/{i}.png").write_bytes(b"")
     picture(root / "train/green/0.png")
-    _, report = check(load(root))
-    train, valid = report.findings
-    assert train.startswith("No train row for 1 of 3 classes, which the model cannot learn: blue.")
-    assert valid.startswith("No valid row for 2 of 3 classes, which nothing measures: green, red.")
-    assert train in str(report)
+    clean, _ = check(load(root))
+    said = "\n".join(f.said for f in clean.audit().findings)
+    assert "blue" in said and "green" in said and "red" in said
 
 
 def test_rows_that_are_no_files_are_read_each_time() -> None:
@@ -199,7 +197,7 @@ def test_a_mistake_in_the_code_is_not_taken_for_a_broken_row(
 @pytest.mark.parametrize("kept", ["not json", "5", "[[1]]", ""])
 def test_a_memory_that_does_not_read_is_no_memory(root: Path, kept: str) -> None:
     check(load(root))
-    (file,) = home("checked").glob("*")
+    (file,) = home("seen").glob("*")
     file.write_text(kept)
     _, report = check(load(root))
     assert report.remembered == 0
@@ -219,6 +217,6 @@ def test_no_place_to_remember_is_no_reason_to_stop(
 
 def test_a_long_list_is_cut_short_and_says_so() -> None:
     bad = tuple(BadItem(k, "train", f"{k}.png", "broken") for k in range(25))
-    lines = CheckReport(100, 0, bad, ("Something.",)).lines(most=20)
-    assert len(lines) == 1 + 20 + 1 + 1
-    assert lines[-2:] == ["  ... and 5 more.", "Something."]
+    lines = CheckReport(100, 0, bad).lines(most=20)
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == "  ... and 5 more."

@@ -13,8 +13,9 @@ from PIL import Image
 
 from redstart.data.batch import Batch
 from redstart.data.block import DataBlock
+from redstart.data.device import as_device, best_device
 from redstart.data.items import get_image_files, parent_label
-from redstart.data.loaders import DataLoaders, as_device, best_device
+from redstart.data.loaders import DataLoaders
 from redstart.data.split import IndexSplitter, Split
 from redstart.errors import ConfigError, DataError
 from redstart.show.drawing import Drawing

@@ -29,4 +29,4 @@ def test_what_a_target_is_left_to_do_by_default() -> None:
     target = TensorTarget()
     row = target.encode_train(torch.ones(2), generator(0))
     assert torch.equal(target.collate([row, row])[0], torch.ones(2, 2))
-    assert target.metrics() == () and target.vocabulary() == () and target.findings([], []) == []
+    assert target.metrics() == () and target.vocabulary() == ()

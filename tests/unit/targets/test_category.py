@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -250,21 +249,6 @@ def test_accuracy_is_what_is_reported_when_nothing_is_named() -> None:
     assert metric.compute() == 0.5
 
 
-def findings(train: Sequence[Any], valid: Sequence[Any], vocab: Sequence[Any]) -> list[str]:
-    return CategoryBlock(vocab).findings(train, valid)
-
-
-def test_findings_name_the_classes_that_a_part_lacks() -> None:
-    assert findings("abc", "abc", "abc") == []
-    (train,) = findings("ab", "abc", "abc")
-    assert train.startswith("No train row for 1 of 3 classes, which the model cannot learn: c.")
-    (valid,) = findings("abc", "b", "abc")
-    assert valid.startswith("No valid row for 2 of 3 classes, which nothing measures: a, c.")
-    assert findings("abc", "", "abc") == [], "a part that is not there is another matter"
-    (many,) = findings("a", "", ["a", *map(str, range(40))])
-    assert "40 of 41" in many and "and 20 more" in many
-
-
 # ---- arrays
 
 
@@ -283,10 +267,6 @@ def test_an_array_of_labels_is_read_as_a_list_of_them(
         (whole,) = target.encode_table(array) or ()
         assert whole.dtype == torch.int64
         assert whole.tolist() == [int(target.encode(label)[0]) for label in given]
-        half = len(labels) // 2
-        assert target.findings(array[:half], array[half:]) == target.findings(
-            given[:half], given[half:]
-        )
 
 
 def test_a_list_of_labels_goes_row_by_row() -> None:
@@ -297,7 +277,6 @@ def test_an_array_without_rows_has_no_labels() -> None:
     target = CategoryTarget(("a", "b"))
     (found,) = target.encode_table(np.array([], dtype=object)) or ()
     assert found.shape == (0,) and found.dtype == torch.int64
-    assert target.findings(np.array([]), np.array([])) == []
     with pytest.raises(DataError, match="Got: no label"):
         CategoryTarget().fit(np.array([]))
 
@@ -310,8 +289,6 @@ def test_a_missing_label_in_an_array_is_refused_and_its_row_named(label: Any) ->
         CategoryTarget(("a", "b")).encode_table(array)
     with pytest.raises(DataError, match=said):
         CategoryTarget().fit(array)
-    with pytest.raises(DataError, match=said):
-        CategoryTarget(("a", "b")).findings(array, array[:2])
     with pytest.raises(DataError, match="row 1 of these; 1 such rows"):
         CategoryTarget().fit(np.array([1.0, np.nan, 2.0]))
 
@@ -324,3 +301,29 @@ def test_an_unknown_label_in_an_array_is_refused_and_its_row_named() -> None:
 def test_an_array_of_several_columns_is_not_one_label_per_row() -> None:
     with pytest.raises(DataError, match=r"one name or number.*Use only its first part"):
         CategoryTarget(("a", "b")).encode_table(np.array([["a", "b"], ["a", "a"]]))
+
+
+# ---- temperature
+
+
+def test_a_temperature_divides_scores_of_probabilities_and_not_of_the_loss() -> None:
+    out, y = scores(20, 3)
+    plain, cool = CategoryTarget(("a", "b", "c")), CategoryTarget(("a", "b", "c"), temperature=2.5)
+    assert torch.allclose(cool.activate(out), (out / 2.5).softmax(1))
+    assert torch.equal(cool.loss(out, (y,)), plain.loss(out, (y,)))
+    said, cooled = plain.predict(out), cool.predict(out)
+    assert [p.decoded for p in said] == [p.decoded for p in cooled]
+    assert all(c.probs.max() < p.probs.max() for p, c in zip(said, cooled, strict=True))
+
+
+def test_a_temperature_is_written_and_files_from_before_have_none() -> None:
+    target = CategoryTarget(("a", "b"), temperature=1.7)
+    assert from_config(json.loads(json.dumps(target.to_config())), TABLE) == target
+    old = {k: v for k, v in target.to_config().items() if k != "temperature"}
+    assert from_config(old, TABLE).temperature == 1.0
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
+    with pytest.raises(ConfigError, match=r"`temperature` above 0. Got: temperature="):
+        CategoryTarget(temperature=temperature)

@@ -48,7 +48,6 @@ def test_a_table_of_zeros_and_ones_encodes_as_its_rows_do(rows: list[list[str]])
         (whole,) = target.encode_table(raws) or ()
         assert torch.equal(whole, wanted)
         assert torch.equal(torch.stack([target.encode(raw)[0] for raw in raws]), wanted)
-        assert target.findings(raws, []) == lists.findings(rows, []) == []
 
 
 def test_a_target_survives_json() -> None:
@@ -155,9 +154,26 @@ def test_the_share_of_right_labels_is_reported() -> None:
     assert metric.name == "accuracy_multi" and metric.compute() == 0.75
 
 
-def test_findings_name_labels_that_no_training_row_has() -> None:
-    target = MultiCategoryBlock(vocab="abc")
-    (found,) = target.findings([["a"], []], [["b"]])
-    assert found == "No training row has these labels, so they cannot be learnt: b, c."
-    assert ENCODED.findings(np.array([[1, 0, 0]]), []) == [found]
-    assert target.findings([], [["b"]]) == []
+# ---- temperature
+
+
+def test_a_temperature_divides_scores_of_probabilities_and_not_of_the_loss() -> None:
+    out = torch.linspace(-4, 4, 12).view(6, 2)
+    y = (out > 1).float()
+    plain, cool = MultiCategoryTarget(("a", "b")), MultiCategoryTarget(("a", "b"), temperature=3.0)
+    assert torch.allclose(cool.activate(out), (out / 3).sigmoid())
+    assert torch.equal(cool.loss(out, (y,)), plain.loss(out, (y,)))
+    assert [p.decoded for p in plain.predict(out)] == [p.decoded for p in cool.predict(out)]
+
+
+def test_a_temperature_is_written_and_files_from_before_have_none() -> None:
+    target = MultiCategoryTarget(("a", "b"), temperature=1.7)
+    table = {"multicategory": MultiCategoryTarget}
+    assert from_config(target.to_config(), table) == target
+    old = {k: v for k, v in target.to_config().items() if k != "temperature"}
+    assert from_config(old, table).temperature == 1.0
+
+
+def test_a_temperature_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`temperature` above 0. Got: temperature=0"):
+        MultiCategoryTarget(temperature=0.0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
+from redstart.metrics.cluster import FEW_GROUPS
 from redstart.show.progress import wants_progress
 from redstart.train.callback import Callback
 from redstart.train.callbacks.display import (
@@ -139,32 +140,33 @@ class ProgressTable(Callback):
 
 
 def print_intervals(
-    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int
+    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int, n_groups: int = 0
 ) -> None:
     """Show final figures with their 95% intervals; nothing where nobody is looking.
 
     Args:
         rows: Name, value, and lower and upper end of the interval where there is one.
         n_rows: Number of rows they were measured on.
+        n_groups: Groups of rows that the intervals count; 0 if they count rows.
     """
     if not rows or not wants_progress():
         return
     if isinstance(find_display(), NotebookDisplay):
-        _display_intervals(rows, n_rows)
+        _display_intervals(rows, n_rows, n_groups)
         return
     from rich import get_console
     from rich.text import Text
 
-    get_console().print(Text("\n".join(interval_lines(rows, n_rows))), soft_wrap=True)
+    get_console().print(Text("\n".join(interval_lines(rows, n_rows, n_groups))), soft_wrap=True)
 
 
 def interval_lines(
-    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int
+    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int, n_groups: int = 0
 ) -> list[str]:
     """The lines that ``print_intervals`` prints."""
     names = max(len(name) for name, _, _ in rows)
     values = max(len(_figure(value)) for _, value, _ in rows)
-    lines = [_heading(rows, n_rows)]
+    lines = [_heading(rows, n_rows, n_groups)]
     for name, value, ends in rows:
         line = f"  {name:<{names}}  {_figure(value):>{values}}"
         lines.append(f"{line}  ({_figure(ends[0])} to {_figure(ends[1])})" if ends else line)
@@ -172,7 +174,7 @@ def interval_lines(
 
 
 def _display_intervals(
-    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int
+    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int, n_groups: int = 0
 ) -> None:
     from IPython.display import HTML, display
 
@@ -182,12 +184,22 @@ def _display_intervals(
         [name, _figure(value), f"{_figure(ends[0])} to {_figure(ends[1])}" if ends else ""]
         for name, value, ends in rows
     ]
-    display(HTML(f"<p>{_heading(rows, n_rows)}</p>" + table(["", "value", "95% interval"], cells)))
+    display(
+        HTML(
+            f"<p>{_heading(rows, n_rows, n_groups)}</p>"
+            + table(["", "value", "95% interval"], cells)
+        )
+    )
 
 
-def _heading(rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int) -> str:
+def _heading(
+    rows: Sequence[tuple[str, float, tuple[float, float] | None]], n_rows: int, n_groups: int
+) -> str:
     on = f"On {n_rows:,} row{'s' * (n_rows != 1)}"
-    return f"{on} (95% interval):" if any(ends for _, _, ends in rows) else f"{on}:"
+    by = ""
+    if n_groups:
+        on, by = f"{on} of {n_groups:,} groups", f" over {'few ' * (n_groups < FEW_GROUPS)}groups"
+    return f"{on} (95% interval{by}):" if any(ends for _, _, ends in rows) else f"{on}:"
 
 
 def _cells(epoch: int, row: dict[str, float]) -> dict[str, str]:
