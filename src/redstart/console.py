@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,13 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WRITTEN",
+    "Corrected",
     "Delimiter",
     "Device",
     "Encoding",
     "Out",
+    "Strict",
+    "TestPct",
+    "WithReport",
     "echo",
     "figure",
     "given",
+    "how_made",
     "print_check",
     "print_rate",
     "run_folder",
@@ -33,6 +40,18 @@ __all__ = [
 Delimiter = Annotated[str | None, typer.Option(help="Between columns; found out if left out.")]
 Encoding = Annotated[str | None, typer.Option(help="Of a CSV file; UTF-8 if left out.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write to; runs/TIME if left out.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Serious findings of the audit are errors.")]
+WithReport = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write report.html: figures beside baselines, ..."),
+]
+Corrected = Annotated[
+    Path | None,
+    typer.Option(help="A file of corrected labels: see `learn.label_issues()`."),
+]
+TestPct = Annotated[
+    float, typer.Option(min=0, max=1, help="Share to seal for `redstart test`, of all rows.")
+]
 Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda; the best if left out.")]
 
 WRITTEN: Final[Mapping[str, str]] = {
@@ -40,6 +59,8 @@ WRITTEN: Final[Mapping[str, str]] = {
     "settings.json": "settings, seeds, versions, hashes of data and split",
     "events.jsonl": "figures of every epoch",
     "model.redstart": "the model; `redstart predict` takes it",
+    "report.html": "everything that is known of it, as a page",
+    "model_card.md": "the same as a model card",
 }
 """What every training writes, and what it is."""
 
@@ -86,16 +107,44 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def print_check(dls: DataLoaders) -> None:
-    """Read every row, print what was found, and leave with 1 if some cannot be read."""
-    from redstart.data.check import check
+def print_check(dls: DataLoaders, *, strict: bool) -> None:
+    """Read every row, audit rows and split, and print what was found.
 
-    clean, report = check(dls)
+    Leaves with 1 if some rows cannot be read.
+
+    Args:
+        dls: Loaders of rows.
+        strict: Whether serious findings are errors.
+
+    Raises:
+        DataError: If they are, and there are some.
+    """
+    from redstart.data.auditing import audit_rows
+    from redstart.data.check import check, read_rows
+
+    reading = read_rows(dls)
+    clean, report = check(dls, reading)
     print(clean)
     for line in report.lines(most=len(report.bad)):
         print(line)
+    found = audit_rows(clean, reading)
+    print(f"\n{found}")
+    if strict:
+        found.refuse_serious()
     if report.bad:
         raise typer.Exit(1)
+
+
+def how_made(dls: DataLoaders, path: Path, **options: Any) -> DataLoaders:
+    """Loaders that know how they were made, so that a bundle can be tested on the same rows.
+
+    Args:
+        dls: The loaders.
+        path: Of the data.
+        **options: What they were made with: JSON values and paths.
+    """
+    plain = json.loads(json.dumps(options, default=str))
+    return replace(dls, made={**dls.made, "path": str(path.absolute()), "options": plain})
 
 
 def print_rate(learn: Learner, out: Path) -> None:
@@ -112,15 +161,19 @@ def print_rate(learn: Learner, out: Path) -> None:
     print("wrote", found.plot().save(out))
 
 
-def say(learn: Learner, run: Path, written: Mapping[str, str], what: str) -> None:
-    """Say where everything is and how good the model is.
+def say(learn: Learner, run: Path, written: Mapping[str, str], what: str, *, report: bool) -> None:
+    """Say where everything is and how good the model is; write the report.
 
     Args:
         learn: It was trained.
         run: Where it was written to.
         written: File names, and what is in each; those of ``WRITTEN`` follow.
         what: What the rows are, in the plural: ``"held-out pictures"``.
+        report: Whether to write the report, and print its gist.
     """
+    told = learn.report() if report else None
+    if told is not None:
+        told.save(run)
     print(f"\n{run}/")
     for name, about in {**written, **WRITTEN}.items():
         if (run / name).exists():
@@ -128,6 +181,13 @@ def say(learn: Learner, run: Path, written: Mapping[str, str], what: str) -> Non
     recorder = learn.recorder
     for name, interval in recorder.intervals.items():
         print(figure(name, recorder.rows[-1][name], interval, f"{recorder.n_valid} {what}"))
+    if told is not None:
+        print(f"\n{told}")
+    if sealed := learn.dls.sizes().get("test"):
+        print(
+            f"\n{sealed} rows are sealed. Once all choices are made: "
+            f"redstart test {run / 'model.redstart'}"
+        )
 
 
 def figure(name: str, value: float, interval: Sequence[float] | None, rows: str) -> str:

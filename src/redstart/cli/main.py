@@ -18,6 +18,8 @@ import typer
 from redstart import __version__
 from redstart.cli.info import info
 from redstart.cli.predict import predict
+from redstart.cli.report import report
+from redstart.cli.test import test
 from redstart.errors import ConfigError, RedstartError, problem
 
 __all__ = ["domain_demos", "domain_verbs", "main", "make_app"]
@@ -28,7 +30,7 @@ DomainVerbs = Mapping[str, Mapping[str, Callable[..., None]]]
 _HELP = {
     "train": "Train a model and write it, pictures and curves to a folder.",
     "show": "Draw rows as the model sees them.",
-    "check": "Read every row and say what is wrong; nothing is changed or deleted.",
+    "check": "Read every row and audit the split; nothing is changed or deleted.",
     "lr-find": "Try rising learning rates on a few batches and suggest one.",
 }
 
@@ -71,7 +73,7 @@ def make_app(verbs: DomainVerbs) -> typer.Typer:
         for domain, function in functions.items():
             group.command(domain)(function)
         app.add_typer(group, name=verb)
-    for function in (predict, info, demo, domains):
+    for function in (predict, report, test, info, demo, domains):
         app.command(function.__name__)(function)
     return app
 

@@ -29,7 +29,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.collab.model": "EmbeddingDotBias EmbeddingNN",
     "redstart.collab.pictures": "pca",
     "redstart.collab.preference": "PreferenceTarget",
-    "redstart.collab.ranking": "Ranking compare rank",
+    "redstart.collab.ranking": "Ranking paired_ranking rank",
     "redstart.collab.recommend": "Explanation Recommendations Recommender",
     "redstart.collab.svdpp": "SVDPlusPlus",
     "redstart.data.batch": "Batch",
@@ -57,6 +57,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.train.callbacks.early_stop": "EarlyStopping EarlyStoppingCallback ReduceLROnPlateau",
     "redstart.train.callbacks.ema": "EMA",
     "redstart.train.callbacks.save_best": "SaveBest SaveModelCallback",
+    "redstart.train.compare": "compare",
     "redstart.train.events": (
         "CancelBatchException CancelEpochException CancelFitException CancelTrainException "
         "CancelValidException"

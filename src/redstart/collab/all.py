@@ -23,7 +23,7 @@ from redstart.collab.learner import CollabLearner, collab_learner
 from redstart.collab.model import EmbeddingDotBias, EmbeddingNN
 from redstart.collab.pictures import pca
 from redstart.collab.preference import PreferenceTarget
-from redstart.collab.ranking import Ranking, compare, rank
+from redstart.collab.ranking import Ranking, paired_ranking, rank
 from redstart.collab.recommend import Explanation, Recommendations, Recommender
 from redstart.collab.svdpp import SVDPlusPlus
 from redstart.data.batch import Batch
@@ -67,6 +67,7 @@ from redstart.train.callbacks.early_stop import (
 )
 from redstart.train.callbacks.ema import EMA
 from redstart.train.callbacks.save_best import SaveBest, SaveModelCallback
+from redstart.train.compare import compare
 from redstart.train.events import (
     CancelBatchException,
     CancelEpochException,
@@ -167,6 +168,7 @@ __all__ = [
     "mae",
     "minimum",
     "mse",
+    "paired_ranking",
     "pca",
     "r2",
     "rank",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from redstart.collab.figures import Difference, Figure, text_table
 from redstart.collab.interactions import Implicit, Interactions
-from redstart.collab.ranking import Scorer, compare, rank
+from redstart.collab.ranking import Scorer, paired_ranking, rank
 from redstart.errors import DataError, problem
 from redstart.metrics.mean import MeanMetric, mae_metric, rmse_metric
 from redstart.metrics.paired import measured, paired_difference
@@ -202,7 +202,7 @@ def compare_rankings(
     headers = ("", *at, f"MAP@{k}", "MRR", f"coverage@{k}")
     rows = tuple((r.name, *(str(r[figure]) for figure in figures)) for r in (ours, *others))
     note = f"{ours.n_held} held-out items of {len(ours.users)} users, ranked among all items"
-    return Comparison(note, headers, rows, tuple(compare(ours, other) for other in others))
+    return Comparison(note, headers, rows, tuple(paired_ranking(ours, other) for other in others))
 
 
 def compare_ratings(

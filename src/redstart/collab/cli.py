@@ -17,8 +17,12 @@ from redstart.console import (
     Device,
     Encoding,
     Out,
+    Strict,
+    TestPct,
+    WithReport,
     echo,
     given,
+    how_made,
     print_check,
     print_rate,
     run_folder,
@@ -87,7 +91,10 @@ def train(  # noqa: PLR0913 - a parameter is an option
     bs: BatchSize = None,
     valid_pct: ValidPct = 0.2,
     last_out: LastOut = False,
+    test_pct: TestPct = 0.0,
+    strict: Strict = False,
     baseline: Annotated[bool, typer.Option(help="Compare with simple ways to do it.")] = True,
+    report: WithReport = True,
     out: Out = None,
     overwrite: Annotated[bool, typer.Option(help="Write over an earlier run in --out.")] = False,
     delimiter: Delimiter = None,
@@ -106,6 +113,7 @@ def train(  # noqa: PLR0913 - a parameter is an option
         columns=(user, item, rating, time),
         named=(titles, title),
         split=(valid_pct, last_out),
+        test_pct=test_pct,
         reading=(delimiter, encoding),
         implicit=implicit,
         bs=bs,
@@ -121,8 +129,9 @@ def train(  # noqa: PLR0913 - a parameter is an option
         y_range=y_range if implicit else y_range or _range(dls),
         path=run,
         folder=run,
+        **given(rivals=None if baseline else (), chapters=None if baseline else ()),
     )
-    learn.check().show_batch().save(run / "batch.png")
+    learn.check(strict=strict).show_batch().save(run / "batch.png")
     if arch == "als":
         print(learn.fit_als(epochs or 10))
     else:
@@ -134,9 +143,9 @@ def train(  # noqa: PLR0913 - a parameter is an option
     learn.export("model.redstart")
     _draw(learn, run, implicit=implicit)
     written = {name: about for name, about in _WRITTEN.items() if (run / name).exists()}
-    say(learn, run, written, "held-out rows")
-    if baseline and len(dls.valid.dataset) > 1:
-        print(f"\n{learn.report()}")
+    say(learn, run, written, "held-out rows", report=report)
+    if baseline and implicit:
+        print(f"\n{learn.rankings()}")
 
 
 def show(  # noqa: PLR0913 - a parameter is an option
@@ -177,6 +186,7 @@ def check(  # noqa: PLR0913 - a parameter is an option
     implicit: Implicit = False,
     valid_pct: ValidPct = 0.2,
     last_out: LastOut = False,
+    strict: Strict = False,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     seed: Seed = 42,
@@ -195,7 +205,7 @@ def check(  # noqa: PLR0913 - a parameter is an option
     labels = dls.train.dataset.labels[0]
     low, high, mean = (float(v) for v in (*labels.aminmax(), labels.mean()))
     print(f"{'values':<12}{low:g} to {high:g}, {mean:.4g} in the mean")
-    print_check(dls)
+    print_check(dls, strict=strict)
 
 
 def lr_find(  # noqa: PLR0913 - a parameter is an option
@@ -257,6 +267,20 @@ def demo(out: Path) -> None:
     recommend(model, rated=liked, k=5)
 
 
+_LISTS = ("columns", "split", "reading")
+
+
+def reload(data: Mapping[str, Any]) -> DataLoaders:
+    """Make the loaders of an earlier command again.
+
+    Args:
+        data: What a bundle says of them.
+    """
+    options = dict(data["options"])
+    lists: dict[str, Any] = {n: tuple(options.pop(n)) for n in _LISTS}
+    return _loaders(Path(data["path"]), **lists, **options)
+
+
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "train": train,
     "show": show,
@@ -273,6 +297,7 @@ def _loaders(
     columns: tuple[str | None, str | None, str | None, str | None],
     named: tuple[Path | None, str | None] = (None, None),
     split: tuple[float, bool] = (0.2, False),
+    test_pct: float = 0.0,
     reading: tuple[str | None, str | None],
     whole: bool = False,
     **options: Any,
@@ -284,6 +309,7 @@ def _loaders(
         columns: Of users, items, ratings and times.
         named: A file of titles, and the column of them.
         split: Share to hold out, or whether to hold out the last of each user.
+        test_pct: Share to seal.
         reading: Delimiter and encoding.
         whole: Whether each step of the model goes over all ratings.
         **options: See ``CollabOptions``; those that are ``None`` are left out.
@@ -298,9 +324,21 @@ def _loaders(
     valid_pct, last_out = split
     if whole and options.get("bs") is None:
         options["bs"] = batch_size(len(frame))
+    asked = {"columns": columns, "split": split, "test_pct": test_pct, "reading": reading}
+    asked |= given(implicit=options.get("implicit"), seed=options.get("seed"))
     if last_out:
+        if test_pct:
+            raise ConfigError(
+                problem(
+                    "Expected --test-pct or --last-out",
+                    "both",
+                    "In Python, LastOutSplitter(..., test_n=1) seals the last row of each user.",
+                )
+            )
         options["splitter"] = LastOutSplitter(user or str(frame.columns[0]), time)
-    return CollabDataLoaders.from_df(
+    elif test_pct:
+        options["test_pct"] = test_pct
+    made = CollabDataLoaders.from_df(
         frame,
         valid_pct,
         user_name=user,
@@ -313,6 +351,7 @@ def _loaders(
             **options,
         ),
     )
+    return how_made(made, ratings, **asked)
 
 
 def _range(dls: DataLoaders) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from redstart.audit.table_rows import TableLikeness
 from redstart.data.batch import Encoded
 from redstart.data.spelling import factorized, spelled
 from redstart.data.table import Table, TableCodec, nearest
@@ -93,6 +94,11 @@ class CollabCodec(TableCodec):
     def classes(self) -> Mapping[str, Vocab]:
         """Users and items, by the name of their column."""
         return {self.user_name: Vocab(self.users), self.item_name: Vocab(self.items)}
+
+    @property
+    def likeness(self) -> TableLikeness:
+        """Rows are alike if user and item are the same."""
+        return TableLikeness()
 
     @property
     def inputs(self) -> tuple[str, str]:

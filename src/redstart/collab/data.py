@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, cast, final
 
@@ -114,7 +114,16 @@ class CollabDataLoaders:
         loaders = _loader_options(options, seed)
         dls = make_loaders(source, split, codec, target, path=path, **loaders)
         _say_what_is_cold(dls)
-        return dls
+
+        def again(splitter: Splitter) -> DataLoaders:
+            kept: Any = {k: v for k, v in options.items() if k not in ("valid_col", "test_pct")}
+            kept["splitter"] = splitter
+            columns = (user_name, item_name, rating_name)
+            return CollabDataLoaders.from_df(ratings, valid_pct, *columns, seed, path, **kept)
+
+        implicit = options.get("implicit", False)
+        columns = [names.user, names.item, names.rating, names.time]
+        return replace(dls, remake=again, made={"names": columns, "implicit": implicit})
 
     @staticmethod
     def from_csv(

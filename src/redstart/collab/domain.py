@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +13,11 @@ from redstart.collab.codec import CollabCodec
 from redstart.collab.data import CollabDataLoaders
 from redstart.collab.model import EmbeddingDotBias, EmbeddingNN
 from redstart.collab.preference import PreferenceTarget
+from redstart.collab.rows import Rows
 from redstart.collab.svdpp import SVDPlusPlus
+from redstart.data.dataset import Source
 from redstart.data.loaders import DataLoaders
+from redstart.data.table import Table, read_table
 from redstart.domain import Domain, ModelRecipe
 from redstart.targets.regression import RegressionTarget
 
@@ -39,10 +44,25 @@ def _example(folder: Path) -> tuple[DataLoaders, ModelRecipe]:
     return dls, ModelRecipe(domain="collab", builder="dot", arguments=arguments)
 
 
+def _reload(data: Mapping[str, Any]) -> DataLoaders:
+    from redstart.collab.cli import reload
+
+    return reload(data)
+
+
+def _labelled(data: Mapping[str, Any], path: Path) -> Source:
+    """Ratings of a file, by the columns that the model was trained on."""
+    table = Table(read_table(path, *(data.get("options", {}).get("reading") or ())))
+    rows = Rows.of(table, *data["names"]).once(implicit=bool(data["implicit"]))
+    return Source(items=rows.table, inputs=rows.table, raws=rows.values)
+
+
 DOMAIN = Domain(
     name="collab",
     kinds={cls.kind: cls for cls in (CollabCodec, RegressionTarget, PreferenceTarget)},
     builders={"dot": EmbeddingDotBias, "svd++": SVDPlusPlus, "nn": EmbeddingNN},
     example=_example,
+    reload=_reload,
+    labelled=_labelled,
     bundle=CollabBundle,
 )

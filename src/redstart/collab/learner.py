@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from redstart.collab.als import fit_als
-from redstart.collab.baseline import Comparison, compare_rankings, compare_ratings
+from redstart.collab.baseline import Comparison, compare_rankings
 from redstart.collab.build import Recipe, prepare
 from redstart.collab.bundle import Ratings
 from redstart.collab.codec import CollabCodec
@@ -23,6 +23,7 @@ from redstart.collab.pictures import pca, plot_bias, plot_factors
 from redstart.collab.preference import PreferenceTarget
 from redstart.collab.ranking import Ranking, rank
 from redstart.collab.recommend import Explanation, Recommendations, Recommender
+from redstart.collab.rivals import biases, neighbours, recommendations_chapter
 from redstart.collab.warmth import Warmth, by_warmth
 from redstart.config import JSON
 from redstart.data.loaders import DataLoaders
@@ -99,7 +100,9 @@ def collab_learner(
                 )
             )
         options["loss_func"] = loss_func
-    settings = {**made.settings, "recipe": made.recipe, "facts": {}, **options}
+    rated = not isinstance(made.dls.target, PreferenceTarget)
+    told = {"rivals": (biases, neighbours) if rated else (), "chapters": (recommendations_chapter,)}
+    settings = {**made.settings, "recipe": made.recipe, "facts": {}, **told, **options}
     settings["cbs"] = [*as_callbacks(settings.get("cbs")), _ForgetALS(settings["facts"])]
     return CollabLearner(made.dls, model, **settings)
 
@@ -195,24 +198,14 @@ class CollabLearner(Learner):
         """
         return rank(self.recommender, self._held_out(), k, name=type(self.model).__name__)
 
-    def report(self, k: int = 10) -> Comparison:
-        """Compare with simple ways to do the same, on the validation rows, in pairs.
-
-        Ratings are compared with biases and with neighbours of items; what was taken,
-        with popularity and with neighbours.
+    def rankings(self, k: int = 10) -> Comparison:
+        """Rank by the model, by popularity and by item neighbours, for the same users, in pairs.
 
         Args:
             k: Length of the lists that are compared.
         """
-        self.dls.require_valid()
         name = type(self.model).__name__
-        if isinstance(self.dls.target, PreferenceTarget):
-            return compare_rankings(self.recommender, self._held_out(), k, name=name)
-        found = self.collect()
-        x = _positions(self.dls.valid)
-        model: Any = self.model
-        truth = found.targets.flatten()
-        return compare_ratings(found.acts.flatten(), truth, x[:, 0], x[:, 1], model.seen, name=name)
+        return compare_rankings(self.recommender, self._held_out(), k, name=name)
 
     def by_warmth(self) -> Warmth:
         """Measure validation rows of users and items that training did not see apart."""

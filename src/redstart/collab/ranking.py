@@ -24,7 +24,7 @@ from redstart.errors import ConfigError, DataError, problem
 from redstart.metrics.interval import bootstrap_rows, mean_interval
 from redstart.show.page import table
 
-__all__ = ["Ranking", "Scorer", "compare", "rank"]
+__all__ = ["Ranking", "Scorer", "paired_ranking", "rank"]
 
 _BLOCK = 1 << 22  # scores held at a time
 _NAMES = {
@@ -185,7 +185,7 @@ def rank(scorer: Scorer, test: Interactions, k: int = 10, *, name: str = "") -> 
     )
 
 
-def compare(ours: Ranking, other: Ranking, figure: str = "ndcg") -> Difference:
+def paired_ranking(ours: Ranking, other: Ranking, figure: str = "ndcg") -> Difference:
     """Say how much better one ranking is than another of the same users (paired).
 
     Args:

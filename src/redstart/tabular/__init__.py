@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MODULES: Final[dict[str, str]] = {
     "pathlib": "Path",
     "redstart.bundle.bundle": "Bundle load_learner",
+    "redstart.data.corrections": "Corrections",
     "redstart.data.batch": "Batch",
     "redstart.data.items": "ColReader",
     "redstart.data.loader": "Loader",
@@ -62,6 +63,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.train.callbacks.early_stop": "EarlyStopping EarlyStoppingCallback ReduceLROnPlateau",
     "redstart.train.callbacks.ema": "EMA",
     "redstart.train.callbacks.save_best": "SaveBest SaveModelCallback",
+    "redstart.train.compare": "compare",
     "redstart.train.events": (
         "CancelBatchException CancelEpochException CancelFitException CancelTrainException "
         "CancelValidException"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from redstart.bundle.bundle import Bundle, load_learner
 from redstart.data.batch import Batch
+from redstart.data.corrections import Corrections
 from redstart.data.items import ColReader
 from redstart.data.loader import Loader
 from redstart.data.loaders import DataLoaders
@@ -79,6 +80,7 @@ from redstart.train.callbacks.early_stop import (
 )
 from redstart.train.callbacks.ema import EMA
 from redstart.train.callbacks.save_best import SaveBest, SaveModelCallback
+from redstart.train.compare import compare
 from redstart.train.events import (
     CancelBatchException,
     CancelEpochException,
@@ -121,6 +123,7 @@ __all__ = [
     "Combined",
     "ConfigError",
     "Constant",
+    "Corrections",
     "Cosine",
     "CrossEntropyLossFlat",
     "DataError",
@@ -175,6 +178,7 @@ __all__ = [
     "accuracy",
     "accuracy_multi",
     "add_datepart",
+    "compare",
     "cont_cat_split",
     "error_rate",
     "fit_baseline",

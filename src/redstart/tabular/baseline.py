@@ -17,6 +17,7 @@ from torch import Tensor
 from redstart.data.batch import Batch
 from redstart.data.target import Target
 from redstart.errors import ConfigError, problem
+from redstart.evaluate import baseline as evaluate
 from redstart.metrics.metric import Interval
 from redstart.metrics.paired import measured
 from redstart.show.page import table
@@ -68,6 +69,17 @@ class Baseline:
         """How it was made, in a few words."""
         trees = " + ".join(map(str, self.n_trees[:5])) + (" ..." if len(self.n_trees) > 5 else "")
         return f"{self.name}, {trees} rounds on {self.n_train} rows in {self.seconds:.1f} s"
+
+    def record(self) -> evaluate.Baseline:
+        """The same as a record that baselines of all kinds of data share."""
+        return evaluate.Baseline(
+            name=self.name,
+            said=self.said(),
+            out=self.scored.out,
+            metrics=self.metrics,
+            seconds=self.seconds,
+            n_train=self.n_train,
+        )
 
     def _repr_html_(self) -> str:
         rows = [[k, v, *(("", "") if i is None else i)] for k, (v, i) in self.metrics.items()]

@@ -5,17 +5,21 @@ Each verb is a function whose parameters are its options.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from redstart.console import (
+    Corrected,
     Delimiter,
     Device,
     Encoding,
     Out,
+    Strict,
+    TestPct,
+    WithReport,
     echo,
     given,
     print_check,
@@ -23,11 +27,10 @@ from redstart.console import (
     run_folder,
     say,
 )
-from redstart.errors import ConfigError, problem
+from redstart.tabular.loaders import loaders
 
 if TYPE_CHECKING:
     from redstart.data.loaders import DataLoaders
-    from redstart.data.table import Table as Rows
     from redstart.tabular.learner import TabularLearner
 
 __all__ = ["COMMANDS", "check", "demo", "lr_find", "show", "train"]
@@ -95,11 +98,15 @@ def train(  # noqa: PLR0913 - a parameter is an option
     valid_col: ValidCol = None,
     time_col: TimeCol = None,
     group: Group = None,
+    test_pct: TestPct = 0.0,
+    strict: Strict = False,
     balanced: Annotated[bool, typer.Option(help="Let rare classes count as much.")] = False,
     metrics: Annotated[
         list[str] | None, typer.Option(help="Such as accuracy or roc_auc; may be given again.")
     ] = None,
     baseline: Annotated[bool, typer.Option(help="Train boosted trees beside the model.")] = True,
+    corrections: Corrected = None,
+    report: WithReport = True,
     out: Out = None,
     overwrite: Annotated[bool, typer.Option(help="Write over an earlier run in --out.")] = False,
     delimiter: Delimiter = None,
@@ -110,12 +117,14 @@ def train(  # noqa: PLR0913 - a parameter is an option
     """Train a model of a table; write it, pictures and figures to a folder."""
     from redstart.tabular import tabular_learner
 
-    dls = _loaders(
+    dls = loaders(
         table,
         target,
         columns=(category, number, date, ignore),
         split=(valid_pct, valid_col, time_col, group),
+        test_pct=test_pct,
         reading=(delimiter, encoding),
+        corrections=corrections,
         weight_name=weight,
         log_target=log_target or None,
         bs=bs,
@@ -131,15 +140,17 @@ def train(  # noqa: PLR0913 - a parameter is an option
         metrics=metrics,
         path=run,
         folder=run,
-        **given(lr=lr, class_weights="balanced" if balanced else None),
+        **given(
+            lr=lr,
+            class_weights="balanced" if balanced else None,
+            rivals=None if baseline else (),
+        ),
     )
-    learn.check().show_batch().save(run / "batch.png")
+    learn.check(strict=strict).show_batch().save(run / "batch.png")
     learn.fit_one_cycle(epochs or _epochs(dls))
     written = _draw(learn, run)
     learn.export("model.redstart")
-    say(learn, run, written, "held-out rows")
-    if baseline:
-        print(f"\n{learn.report()}")
+    say(learn, run, written, "held-out rows", report=report)
 
 
 def show(  # noqa: PLR0913 - a parameter is an option
@@ -156,7 +167,7 @@ def show(  # noqa: PLR0913 - a parameter is an option
     seed: Seed = 42,
 ) -> None:
     """Say what each column is taken for, and draw training rows as the model sees them."""
-    dls = _loaders(
+    dls = loaders(
         table,
         target,
         columns=(category, number, date, ignore),
@@ -182,12 +193,13 @@ def check(  # noqa: PLR0913 - a parameter is an option
     valid_col: ValidCol = None,
     time_col: TimeCol = None,
     group: Group = None,
+    strict: Strict = False,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     seed: Seed = 42,
 ) -> None:
-    """Read the table as training would, and say what is wrong with it."""
-    dls = _loaders(
+    """Read the table as training would, and look for leaks, give-aways and odd labels."""
+    dls = loaders(
         table,
         target,
         columns=(category, number, date, ignore),
@@ -197,7 +209,7 @@ def check(  # noqa: PLR0913 - a parameter is an option
     )
     for name, listed in _columns(dls).items():
         print(f"{name:<12}{', '.join(listed) or 'none'}")
-    print_check(dls)
+    print_check(dls, strict=strict)
 
 
 def lr_find(  # noqa: PLR0913 - a parameter is an option
@@ -218,7 +230,7 @@ def lr_find(  # noqa: PLR0913 - a parameter is an option
     """Suggest a learning rate, from a few batches at rising rates."""
     from redstart.tabular import tabular_learner
 
-    dls = _loaders(
+    dls = loaders(
         table,
         target,
         columns=(category, number, date, ignore),
@@ -271,79 +283,6 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "lr-find": lr_find,
 }
 """By verb; the entry point of the group ``redstart.cli`` names this."""
-
-
-def _loaders(
-    table: Path,
-    target: list[str],
-    *,
-    columns: tuple[list[str] | None, ...],
-    split: tuple[float | None, str | None, str | None, str | None] = (None,) * 4,
-    reading: tuple[str | None, str | None],
-    **options: Any,
-) -> DataLoaders:
-    """Loaders of a file.
-
-    Args:
-        table: The file.
-        target: Columns to predict.
-        columns: Those of categories, of numbers, of dates, and to leave out.
-        split: Share to hold out, and the columns that say which rows, their times, or groups.
-        reading: Delimiter and encoding.
-        **options: See ``TabularOptions``; those that are ``None`` are left out.
-    """
-    from redstart.data.table import Table as Rows
-    from redstart.data.table import read_table
-    from redstart.tabular import TabularDataLoaders
-    from redstart.tabular.cells import Cells
-    from redstart.tabular.roles import find_roles
-
-    *named, ignored = columns
-    rows = Rows(read_table(table, *reading))
-    for name in (*target, *(ignored or ())):
-        rows.column(name)  # says which there are
-    _, col, _, group = split
-    # Of a group that is held out no training row says anything.
-    beside = given(weight=options.get("weight_name"), col=col, group=group).values()
-    wanted = {name for names in named for name in names or ()}
-    others = [*target, *(ignored or ()), *(name for name in beside if name not in wanted)]
-    roles = find_roles(Cells(rows), (named[0], named[1], named[2]), others, rest=True)
-    return TabularDataLoaders.from_df(
-        rows.frame.to_native(),
-        cat_names=roles.cat_names,
-        cont_names=roles.cont_names,
-        y_names=target,
-        date_names=roles.date_names,
-        **given(**_ways(rows, roles.date_names, split, options.get("seed")), **options),
-    )
-
-
-def _ways(
-    rows: Rows,
-    dates: Sequence[str],
-    split: tuple[float | None, str | None, str | None, str | None],
-    seed: int | None,
-) -> dict[str, Any]:
-    """The option of ``TabularDataLoaders`` that splits as those of the command line say."""
-    from redstart.data.split import GroupSplitter, TimeSplitter
-    from redstart.tabular.dates import DateColumn
-
-    pct, col, time, group = split
-    ways = given(**{"--valid-col": col, "--time-col": time, "--group": group})
-    if len(ways) > 1 or (col is not None and pct is not None):
-        both = ", ".join([*ways, *(["--valid-pct"] if len(ways) == 1 else [])])
-        raise ConfigError(problem("Expected one way to split", both, "Leave all but one out."))
-    share = 0.2 if pct is None else pct
-    if group is not None:
-        return {"splitter": GroupSplitter(group, share, seed)}
-    if time is None:
-        return {"valid_pct": pct, "valid_col": col}
-    if time not in dates:
-        return {"splitter": TimeSplitter(time, share)}
-    # Dates are read as the model's: 11/30/2011 is one too.
-    when = DateColumn.learn(rows.column(time))[1].tolist()
-    later = TimeSplitter(lambda moment: moment, share)
-    return {"splitter": lambda _: later(when)}
 
 
 def _epochs(dls: DataLoaders) -> int:

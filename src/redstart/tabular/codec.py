@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from redstart.audit.table_rows import TableLikeness
 from redstart.data.batch import Encoded
 from redstart.data.table import Table, TableCodec, nearest
 from redstart.data.vocab import Vocab
@@ -57,6 +58,16 @@ class TabularCodec(TableCodec):
     def inputs(self) -> tuple[str, ...]:
         """Names of the columns that a table must have."""
         return self._needed
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the columns that describe a row: all that are looked at."""
+        return self._needed
+
+    @property
+    def likeness(self) -> TableLikeness:
+        """Rows are alike if they agree in nearly all columns."""
+        return TableLikeness()
 
     @property
     def cat_names(self) -> tuple[str, ...]:

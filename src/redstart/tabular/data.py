@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, cast, final
@@ -15,6 +16,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from redstart.data.assemble import make_loaders
+from redstart.data.correcting import corrected
 from redstart.data.dataset import Source
 from redstart.data.loader import LoaderOptions, check_options
 from redstart.data.loaders import DataLoaders
@@ -39,6 +41,7 @@ __all__ = ["TabularDataLoaders", "TabularOptions", "batch_size"]
 
 _LOADING = tuple(LoaderOptions.__annotations__)
 _AT_RANDOM = ("valid_pct", "test_pct", "stratify")
+_SPLITTING = (*_AT_RANDOM, "splitter", "valid_col")
 
 
 class TabularOptions(TypedDict, total=False):
@@ -61,6 +64,7 @@ class TabularOptions(TypedDict, total=False):
         device: Where batches go.
         seed: Seeds split, order, initialisation and dropout.
         cache_bytes: Not used.
+        corrections: File of corrected labels, as ``LabelIssues`` writes it.
     """
 
     valid_pct: float | None
@@ -78,6 +82,7 @@ class TabularOptions(TypedDict, total=False):
     device: str | torch.device
     seed: int
     cache_bytes: int
+    corrections: str | Path
 
 
 @final
@@ -129,11 +134,19 @@ class TabularDataLoaders:
             options.get("max_card", MAX_CARD),
         )
         split = _split(df, table, labels, valid_idx, options)
+        source, split = corrected(
+            Source(table, table, labels),
+            split,
+            options.get("corrections"),
+            path=path,
+            labels=targets,
+        )
+        labels = np.asarray(source.raws)
         train = np.asarray(split.train, dtype=np.intp)
         codec, cells = learn_codec(cells, roles, as_procs(procs), train)
         target = target_of(labels, targets, y_block, log_target=options.get("log_target", False))
-        return make_loaders(
-            Source(table, table, labels),
+        made = make_loaders(
+            source,
             split,
             codec,
             target.fit(labels[train], labels_at(labels, (*split.valid, *split.test))),
@@ -148,6 +161,13 @@ class TabularDataLoaders:
                 },
             ),
         )
+
+        def again(splitter: Splitter) -> DataLoaders:
+            kept: Any = {k: v for k, v in options.items() if k not in _SPLITTING}
+            columns = (procs, cat_names, cont_names, y_names, y_block)
+            return TabularDataLoaders.from_df(df, path, *columns, splitter=splitter, **kept)
+
+        return replace(made, remake=again, made={"y_names": targets})
 
     @staticmethod
     def from_csv(

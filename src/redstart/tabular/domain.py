@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from redstart.data.dataset import Source
 from redstart.data.loaders import DataLoaders
+from redstart.data.table import Table, read_table
 from redstart.domain import Domain, ModelRecipe
 from redstart.tabular.codec import TabularCodec
 from redstart.tabular.columns import CategoryColumn, NumberColumn
 from redstart.tabular.data import TabularDataLoaders
 from redstart.tabular.dates import DateColumn
+from redstart.tabular.labels import labels_of
 from redstart.targets.category import CategoryTarget
 from redstart.targets.multicategory import MultiCategoryTarget
 from redstart.targets.regression import RegressionTarget
@@ -75,9 +79,23 @@ def _example(folder: Path) -> tuple[DataLoaders, ModelRecipe]:
     return dls, ModelRecipe(domain="tabular", builder="mlp", arguments=arguments)
 
 
+def _reload(data: Mapping[str, Any]) -> DataLoaders:
+    from redstart.tabular.loaders import reload
+
+    return reload(data)
+
+
+def _labelled(data: Mapping[str, Any], path: Path) -> Source:
+    """Rows of a file, with the columns that were to be predicted."""
+    table = Table(read_table(path, *(data.get("options", {}).get("reading") or ())))
+    return Source(items=table, inputs=table, raws=labels_of(table, list(data["y_names"])))
+
+
 DOMAIN = Domain(
     name="tabular",
     kinds={cls.kind: cls for cls in _KINDS},
     builders={"mlp": _mlp, "tabm": _tabm},
     example=_example,
+    reload=_reload,
+    labelled=_labelled,
 )

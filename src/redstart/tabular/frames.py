@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -240,9 +241,10 @@ class TabularPandas:
             )
         source = Source(self.table, self.table, self._labels)
         bs = batch_size(len(self.split.train)) if bs is None else bs
-        return make_loaders(
+        made = make_loaders(
             source, self.split, self.codec, self.target, path=path, bs=bs, **options
         )
+        return replace(made, made={"y_names": self.y_names})
 
     def __len__(self) -> int:
         return len(self._rows)

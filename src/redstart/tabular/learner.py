@@ -18,13 +18,13 @@ from redstart.errors import ConfigError, problem
 from redstart.rng import forked
 from redstart.tabular.baseline import Baseline, fit_baseline, kind_of_trees
 from redstart.tabular.codec import TabularCodec
-from redstart.tabular.compare import Report, compare
 from redstart.tabular.dependence import PartialDependence, partial_dependence
 from redstart.tabular.embeddings import get_emb_sz
 from redstart.tabular.importance import PermutationImportance, permutation_importance
 from redstart.tabular.model import ACTIVATIONS, ModelOptions, build_mlp
 from redstart.tabular.outputs import Mix, Scale
 from redstart.tabular.piecewise import bins_of
+from redstart.tabular.rivals import importance_chapter, trees
 from redstart.tabular.rows import training_rows
 from redstart.tabular.tabm import TabMOptions, build_tabm, category_widths
 from redstart.targets.category import CategoryTarget
@@ -55,7 +55,7 @@ _MIX: dict[type[Target[Any, Any]], Mix] = {
 class TabularLearner(Learner):
     """A learner for tables: what every learner does, and questions about the columns."""
 
-    _baselines: dict[str, Baseline] | None = None
+    _trees: dict[str, Baseline] | None = None
 
     def baseline(self, kind: str = "auto") -> Baseline:
         """Gradient boosted trees on the same training rows, scored on the same validation rows.
@@ -71,22 +71,11 @@ class TabularLearner(Learner):
             ConfigError: If there is no such kind, or it is not installed.
         """
         kind = kind_of_trees(kind)
-        if self._baselines is None:
-            self._baselines = {}
-        if kind not in self._baselines:
-            self._baselines[kind] = fit_baseline(self, kind)
-        return self._baselines[kind]
-
-    def report(self, baseline: str = "auto") -> Report:
-        """The model's figures beside those of boosted trees, and whether they differ.
-
-        Args:
-            baseline: Kind of the trees.
-
-        Raises:
-            NoValidationSetError: If there are no validation rows.
-        """
-        return compare(self, self.baseline(baseline))
+        if self._trees is None:
+            self._trees = {}
+        if kind not in self._trees:
+            self._trees[kind] = fit_baseline(self, kind)
+        return self._trees[kind]
 
     def permutation_importance(
         self, metric: Any = None, *, n_repeats: int = 5, max_rows: int = 5000
@@ -148,6 +137,7 @@ def tabular_learner(
             problem("Expected loaders of a table", repr(dls), "Make them with TabularDataLoaders.")
         )
     dls = with_loss_options(dls, options)
+    options = {"rivals": (trees,), "chapters": (importance_chapter,), **options}
     if options.get("loss_func") is not None:
         options["loss_func"] = _for_members(dls.target, options["loss_func"])
     if isinstance(arch, nn.Module):

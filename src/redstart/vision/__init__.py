@@ -18,6 +18,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.bundle.bundle": "Bundle load_learner",
     "redstart.data.batch": "Batch",
     "redstart.data.block": "DataBlock",
+    "redstart.data.corrections": "Corrections",
     "redstart.data.items": (
         "ColReader RegexLabeller get_files get_image_files parent_label using_attr"
     ),
@@ -49,6 +50,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.train.callbacks.ema": "EMA",
     "redstart.train.callbacks.mixup": "CutMix MixUp",
     "redstart.train.callbacks.save_best": "SaveBest SaveModelCallback",
+    "redstart.train.compare": "compare",
     "redstart.train.events": (
         "CancelBatchException CancelEpochException CancelFitException CancelTrainException "
         "CancelValidException"

@@ -7,6 +7,7 @@ from pathlib import Path
 from redstart.bundle.bundle import Bundle, load_learner
 from redstart.data.batch import Batch
 from redstart.data.block import DataBlock
+from redstart.data.corrections import Corrections
 from redstart.data.items import (
     ColReader,
     RegexLabeller,
@@ -71,6 +72,7 @@ from redstart.train.callbacks.early_stop import (
 from redstart.train.callbacks.ema import EMA
 from redstart.train.callbacks.mixup import CutMix, MixUp
 from redstart.train.callbacks.save_best import SaveBest, SaveModelCallback
+from redstart.train.compare import compare
 from redstart.train.events import (
     CancelBatchException,
     CancelEpochException,
@@ -132,6 +134,7 @@ __all__ = [
     "Combined",
     "ConfigError",
     "Constant",
+    "Corrections",
     "Cosine",
     "CutMix",
     "DataBlock",
@@ -184,6 +187,7 @@ __all__ = [
     "accuracy_multi",
     "alexnet",
     "aug_transforms",
+    "compare",
     "convnext_tiny",
     "densenet121",
     "efficientnet_b0",

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from redstart.console import (
+    Corrected,
     Device,
     Out,
+    Strict,
+    TestPct,
+    WithReport,
     echo,
     figure,
     given,
+    how_made,
     print_check,
     print_rate,
     run_folder,
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from redstart.data.loaders import DataLoaders
     from redstart.train.learner import Learner
 
-__all__ = ["COMMANDS", "check", "demo", "lr_find", "show", "train"]
+__all__ = ["COMMANDS", "check", "demo", "lr_find", "reload", "show", "train"]
 
 Folder = Annotated[
     Path, typer.Argument(help="Holds a folder of pictures per label; or train and valid folders.")
@@ -51,6 +56,7 @@ Augment = Annotated[bool, typer.Option(help="Turn, zoom, warp and light training
 Flip = Annotated[bool, typer.Option(help="Mirror them as well.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Threads that read pictures.")]
 
+_DEMO_HELD_OUT = 360  # of 1,797, by hands that training did not see
 _VALID_NAMES = ("valid", "val", "validation")
 
 
@@ -69,6 +75,8 @@ def train(  # noqa: PLR0913 - a parameter is an option
     train: TrainName = "train",
     valid: ValidName = "",
     valid_pct: ValidPct = None,
+    test_pct: TestPct = 0.0,
+    strict: Strict = False,
     pretrained: Pretrained = True,
     weights: Weights = None,
     augment: Augment = True,
@@ -76,6 +84,8 @@ def train(  # noqa: PLR0913 - a parameter is an option
     metrics: Annotated[
         list[str] | None, typer.Option(help="Such as accuracy or f1; may be given again.")
     ] = None,
+    corrections: Corrected = None,
+    report: WithReport = True,
     precision: Annotated[str, typer.Option(help="auto, float32, bf16 or fp16.")] = "auto",
     seed: Seed = 42,
     workers: Workers = None,
@@ -91,6 +101,8 @@ def train(  # noqa: PLR0913 - a parameter is an option
         folder,
         names=(train, valid),
         valid_pct=valid_pct,
+        test_pct=test_pct,
+        corrections=corrections,
         augmentation=(augment, flip),
         size=size,
         bs=bs,
@@ -107,12 +119,12 @@ def train(  # noqa: PLR0913 - a parameter is an option
         path=run,
         folder=run,
     )
-    learn.check().show_batch().save(run / "batch.png")
+    learn.check(strict=strict).show_batch().save(run / "batch.png")
     before = freeze_epochs if pretrained else 0
     learn.fine_tune(epochs, **({} if lr is None else {"base_lr": lr}), freeze_epochs=before)
     _draw(learn, run)
     learn.export("model.redstart")
-    say(learn, run, _WRITTEN, "held-out pictures")
+    say(learn, run, _WRITTEN, "held-out pictures", report=report)
 
 
 def show(
@@ -140,10 +152,14 @@ def check(
     train: TrainName = "train",
     valid: ValidName = "",
     valid_pct: ValidPct = None,
+    strict: Strict = False,
     seed: Seed = 42,
     workers: Workers = None,
 ) -> None:
-    """Read every picture and say which cannot be read; then the exit code is 1."""
+    """Read every picture, and look for leaks between the parts, give-aways and odd labels.
+
+    If some cannot be read, the exit code is 1.
+    """
     dls = _loaders(
         folder,
         names=(train, valid),
@@ -153,7 +169,7 @@ def check(
         seed=seed,
         num_workers=workers,
     )
-    print_check(dls)
+    print_check(dls, strict=strict)
 
 
 def lr_find(  # noqa: PLR0913 - a parameter is an option
@@ -196,7 +212,8 @@ def demo(out: Path) -> None:
     from redstart.vision import load_learner
     from redstart.vision.digits import write_digits
 
-    folder, run = write_digits(out / "digits"), out / "run"
+    # Held out at random, digits of one hand would be on both sides: the audit says so.
+    folder, run = write_digits(out / "digits", held_out=_DEMO_HELD_OUT), out / "run"
     model = run / "model.redstart"
     echo(f"check vision {folder} --size 32")
     check(folder, size=32)
@@ -217,7 +234,7 @@ def demo(out: Path) -> None:
         out=run,
         overwrite=True,
     )
-    files = [min((folder / label).iterdir()) for label in "0123456789"]
+    files = [min((folder / "valid" / label).iterdir()) for label in "0123456789"]
     echo(f"predict {model} {files[0]} {files[1]} ...")
     bundle = load_learner(model)
     for file, found in zip(files, bundle.get_preds(files), strict=True):
@@ -226,6 +243,17 @@ def demo(out: Path) -> None:
     print(f"\npictures and run folder  {run}/\nexported model           {model}")
     rows = f"{bundle.facts['validation_rows']} held-out pictures"
     print(figure("accuracy", said["value"], said["interval"], rows))
+
+
+def reload(data: Mapping[str, Any]) -> DataLoaders:
+    """Make the loaders of an earlier command again, without augmentation.
+
+    Args:
+        data: What a bundle says of them.
+    """
+    options = {**data["options"], "names": tuple(data["options"]["names"])}
+    options |= {"size": 32, "augmentation": (False, False)}
+    return _loaders(Path(data["path"]), **options)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
@@ -244,6 +272,7 @@ def _loaders(
     size: int,
     augmentation: tuple[bool, bool],
     valid_pct: float | None = None,
+    test_pct: float = 0.0,
     **options: Any,
 ) -> DataLoaders:
     """Loaders of a folder: by its train and valid folders if it has them, else at random.
@@ -254,10 +283,13 @@ def _loaders(
         size: Pixels of a side.
         augmentation: Whether to augment, and whether to mirror.
         valid_pct: Share held out; ``None`` to look for folders first.
+        test_pct: Share sealed, where pictures are held out at random.
         **options: See ``ImageOptions``; those that are ``None`` are left out.
     """
     from redstart.vision import ImageDataLoaders, Resize, aug_transforms
 
+    asked = {"names": names, "valid_pct": valid_pct, "test_pct": test_pct}
+    asked |= given(seed=options.get("seed"), corrections=options.get("corrections"))
     train_name, valid_name = names
     options = given(**options)
     if valid_pct is None and not valid_name:
@@ -266,9 +298,18 @@ def _loaders(
         else:
             valid_pct = 0.2
     if valid_pct is not None:
-        options |= {"valid_pct": valid_pct, "stratify": True}
+        options |= {"valid_pct": valid_pct, "stratify": True, "test_pct": test_pct}
+    elif test_pct:
+        raise DataError(
+            problem(
+                "Expected pictures without a validation folder, for --test-pct",
+                f"{folder / valid_name}",
+                "Put test pictures into a folder `test` beside it, or hold out at random: "
+                "--valid-pct 0.2.",
+            )
+        )
     augment, flip = augmentation
-    return ImageDataLoaders.from_folder(
+    made = ImageDataLoaders.from_folder(
         folder,
         train_name,
         valid_name,
@@ -276,6 +317,7 @@ def _loaders(
         batch_tfms=aug_transforms(do_flip=flip) if augment else None,
         **options,
     )
+    return how_made(made, folder, **asked)
 
 
 def _has_parts(folder: Path, train_name: str) -> bool:

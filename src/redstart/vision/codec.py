@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Self, final
@@ -11,14 +11,18 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from redstart.audit.pictures import PictureLikeness
 from redstart.data.batch import Encoded
 from redstart.data.codec import Codec
 from redstart.errors import ConfigError, problem
 from redstart.show.view import ImageView
 from redstart.vision.decode import open_image
+from redstart.vision.handmade import handmade
+from redstart.vision.properties import pixel_properties
 from redstart.vision.resize import ImageTransform, size_pair
 from redstart.vision.warp import Warp
 
@@ -136,6 +140,25 @@ class ImageCodec(Codec[Image.Image]):
         """
         several = tfms if isinstance(tfms, Sequence) else (tfms,)
         return replace(self, tfms=tuple(_checked(tfm) for tfm in several))
+
+    def properties(self, x: Encoded) -> dict[str, float]:
+        """Brightness, contrast, colours, sharpness and border of one encoded picture."""
+        return pixel_properties(x[0])
+
+    def handmade(self, x: Encoded) -> Tensor:
+        """Colours, edges and texture of one encoded picture; see ``vision.handmade``."""
+        return handmade(x[0])
+
+    @property
+    def likeness(self) -> PictureLikeness:
+        """Pictures are alike if one can be made of the other: smaller, mirrored, cut."""
+        return PictureLikeness()
+
+    def headers(self, items: Sequence[Any]) -> Mapping[str, NDArray[Any]]:
+        """What picture files say of themselves: size, format, camera, time; nothing is decoded."""
+        from redstart.vision.properties import properties_of
+
+        return properties_of(items)
 
     def nbytes(self, raw: Image.Image) -> int:
         """Memory that a loaded picture takes: Pillow keeps RGB in four bytes per pixel."""

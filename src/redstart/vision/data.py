@@ -7,14 +7,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypedDict, cast, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 from redstart.data.block import DataBlock
+from redstart.data.device import best_device
 from redstart.data.frame import read_csv, rows_of
 from redstart.data.items import ColReader, RegexLabeller, get_image_files, parent_label
 from redstart.data.loader import check_options
-from redstart.data.loaders import DataLoaders, best_device
+from redstart.data.loaders import DataLoaders
 from redstart.data.split import ColSplitter, GrandparentSplitter, RandomSplitter, Split, Splitter
 from redstart.errors import ConfigError, DataError, problem
 from redstart.targets.category import CategoryBlock
@@ -43,6 +46,7 @@ class ImageOptions(TypedDict, total=False):
         device: Where batches go.
         seed: Seeds split, order, augmentation, initialisation and dropout.
         cache_bytes: Memory for pictures that were read, in bytes.
+        corrections: File of corrected labels, as ``LabelIssues`` writes it.
     """
 
     valid_pct: float | None
@@ -59,6 +63,7 @@ class ImageOptions(TypedDict, total=False):
     device: str | torch.device
     seed: int
     cache_bytes: int
+    corrections: str | Path
 
 
 @final
@@ -292,9 +297,26 @@ def _sealing(path: Path, test: str, splitter: Splitter) -> Splitter:
         rest = [row for row, name in enumerate(folders) if name != test]
         found = splitter([items[row] for row in rest])
         parts = [[rest[row] for row in part] for part in (found.train, found.valid, found.test)]
-        return Split(tuple(parts[0]), tuple(parts[1]), (*parts[2], *sealed))
+        return Split(
+            tuple(parts[0]),
+            tuple(parts[1]),
+            (*parts[2], *sealed),
+            by=found.by,
+            groups=_spread(found.groups, rest, len(items)),
+        )
 
     return split
+
+
+def _spread(
+    groups: NDArray[np.int64] | None, rows: Sequence[int], n: int
+) -> NDArray[np.int64] | None:
+    """Groups of some rows as groups of all ``n``; -1 for the others."""
+    if groups is None:
+        return None
+    found = np.full(n, -1, dtype=np.int64)
+    found[rows] = groups
+    return found
 
 
 def _splitter(given: dict[str, Any], default: Splitter | None, get_y: Any) -> Splitter:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from redstart.data.dataset import Source
+from redstart.data.items import get_image_files, parent_label
 from redstart.data.loaders import DataLoaders
 from redstart.domain import Domain, ModelRecipe
 from redstart.targets.category import CategoryTarget
@@ -33,9 +37,23 @@ def _example(folder: Path) -> tuple[DataLoaders, ModelRecipe]:
     return dls, ModelRecipe(domain="vision", builder="classifier", arguments=arguments)
 
 
+def _reload(data: Mapping[str, Any]) -> DataLoaders:
+    from redstart.vision.cli import reload
+
+    return reload(data)
+
+
+def _labelled(data: Mapping[str, Any], path: Path) -> Source:
+    """Pictures below a folder, labelled by the folder that each is in."""
+    files = get_image_files(path)
+    return Source(items=files, inputs=files, raws=[parent_label(file) for file in files])
+
+
 DOMAIN = Domain(
     name="vision",
     kinds={cls.kind: cls for cls in (ImageCodec, CategoryTarget, Resize, RandomResizedCrop)},
     builders={"classifier": build_classifier},
     example=_example,
+    reload=_reload,
+    labelled=_labelled,
 )

@@ -244,7 +244,7 @@ def test_ratings_that_do_not_differ_train(tmp_path: Path) -> None:
     dls = CollabDataLoaders.from_df(frame, device="cpu", bs=64)
     learn = collab_learner(dls, 4, arch="svd++", path=tmp_path)
     assert learn.fit_one_cycle(3).rows[-1]["rmse"] < 0.1
-    assert "RMSE" in repr(learn.report())
+    assert "rmse" in str(learn.report())
 
 
 # ---- verbs
@@ -272,8 +272,10 @@ def test_it_says_why_and_what_is_alike(trained: CollabLearner) -> None:
 
 
 def test_it_is_compared_with_simpler_ways(trained: CollabLearner) -> None:
-    assert next(iter(trained.report().rows))[0] == "EmbeddingDotBias"
-    ranked = collab_learner(taken(), 4).report(5)
+    found = trained.comparison()
+    assert found is not None
+    assert {row.names[1] for row in found.rows} == {"mean", "mean and biases", "item neighbours"}
+    ranked = collab_learner(taken(), 4).rankings(5)
     assert "popularity" in [row[0] for row in ranked.rows]
 
 

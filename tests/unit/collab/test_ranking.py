@@ -13,7 +13,7 @@ from torch import Tensor
 from redstart.collab import ranking
 from redstart.collab.figures import Difference, mean_figure, text_table
 from redstart.collab.interactions import Interactions
-from redstart.collab.ranking import Ranking, compare, rank
+from redstart.collab.ranking import Ranking, paired_ranking, rank
 from redstart.errors import ConfigError, DataError
 from redstart.rng import generator
 
@@ -229,33 +229,33 @@ def test_a_comparison_is_paired_and_put_into_words() -> None:
     base = rng.random(200) * 0.5
     better, same = base + 0.1 + 0.02 * rng.standard_normal(200), base[::-1].copy()
     one, two = ranked(better.tolist(), "mine"), ranked(base.tolist(), "popularity")
-    found = compare(one, two)
+    found = paired_ranking(one, two)
     assert found.clear
     assert found.value == pytest.approx(float((better - base).mean()))
     assert str(found).startswith("The NDCG@10 of mine is 0.0982 ")
     assert "higher than that of popularity (95% interval +0." in str(found)
     assert str(found).endswith("200 users): more than chance.")
-    back = compare(two, one, "recall")
+    back = paired_ranking(two, one, "recall")
     assert back.value == pytest.approx(-found.value)
     assert back.clear
     assert "recall@10 of popularity is 0.0982 " in back.sentence
     assert "lower than that of mine" in back.sentence
-    chance = compare(ranked(same.tolist()), two)
+    chance = paired_ranking(ranked(same.tolist()), two)
     assert not chance.clear
     assert chance.sentence.endswith("this may be chance.")
 
 
 def test_two_of_one_user_have_no_interval() -> None:
-    found = compare(ranked([0.5]), ranked([0.25]))
+    found = paired_ranking(ranked([0.5]), ranked([0.25]))
     assert (found.value, found.interval, found.clear) == (0.25, None, False)
     assert "too few" in found.sentence
 
 
 def test_rankings_of_other_users_are_not_compared() -> None:
     with pytest.raises(ConfigError, match=r"same users and lists.*2 users and k=10, 3 and k=10"):
-        compare(ranked([0.1, 0.2]), ranked([0.1, 0.2], users=3))
+        paired_ranking(ranked([0.1, 0.2]), ranked([0.1, 0.2], users=3))
     with pytest.raises(ConfigError, match=r"Expected one of ndcg, recall.*figure='auc'"):
-        compare(ranked([0.1]), ranked([0.1]), "auc")
+        paired_ranking(ranked([0.1]), ranked([0.1]), "auc")
 
 
 def test_a_mean_of_shares_stays_in_its_range() -> None:

@@ -13,9 +13,9 @@ from redstart.data.split import Split
 from redstart.errors import ConfigError, NoValidationSetError
 from redstart.metrics.make import by_name
 from redstart.metrics.paired import measured
-from redstart.tabular.compare import Compared
 from redstart.tabular.data import TabularDataLoaders
 from redstart.tabular.learner import TabularLearner, tabular_learner
+from redstart.train.compare import compare
 
 N = 400
 
@@ -95,12 +95,6 @@ def test_a_class_of_one_row_does_not_stop_trees() -> None:
     assert tabular_learner(dls, [8]).baseline("hist").n_trees == (100,)
 
 
-def test_small_figures_are_not_printed_as_nothing() -> None:
-    both = {"model": (0.00012, (0.0001, 0.00014)), "baseline": (0.5, None)}
-    found = Compared(metric="m", larger_is_better=True, difference=(-1e-5, None), **both)  # type: ignore[arg-type]
-    assert found.cells() == ["m", "0.000120 [0.000100, 0.000140]", "0.5000", "-0.0000100"]
-
-
 def test_a_class_without_training_rows_is_never_predicted() -> None:
     df = frame()
     df.loc[:9, "kind"] = "rare"
@@ -141,39 +135,25 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_validation_rows_nothing_is_compared() -> None:
     learn = learner(splitter=lambda df: Split.without_valid(range(len(df))))
     with pytest.raises(NoValidationSetError, match="Expected a validation set"):
-        learn.report()
+        learn.baseline()
 
 
 def test_an_untrained_model_is_said_to_be_worse() -> None:
-    report = learner(metrics=["accuracy", "roc_auc"]).report("hist")
+    learn = learner(metrics=["accuracy", "roc_auc"])
+    report = compare(learn, learn.baseline("hist").record())
     row = report.rows[0]
     assert row.verdict == "worse"
-    assert row.difference[0] == pytest.approx(row.model[0] - row.baseline[0])
+    assert row.difference[0] == pytest.approx(row.model[0] - row.other[0])
     said = str(report)
-    assert "accuracy: worse than scikit-learn's HistGradientBoosting by" in said
+    assert "accuracy: TabM is worse than scikit-learn's HistGradientBoosting by" in said
     assert "is more than chance on 80 rows" in said
-    assert said.splitlines()[3].startswith("metric ")
+    assert said.splitlines()[2].startswith("metric ")
     assert report._repr_html_().count("<td>") == 8
 
 
-@pytest.mark.parametrize(
-    ("larger", "difference", "verdict"),
-    [
-        (True, (0.1, (0.05, 0.15)), "better"),
-        (False, (0.1, (0.05, 0.15)), "worse"),
-        (False, (-0.1, (-0.2, -0.05)), "better"),
-        (True, (0.1, (-0.05, 0.25)), "even"),
-        (True, (0.1, None), "even"),
-    ],
-)
-def test_the_verdict_is_that_of_the_interval(larger: bool, difference: Any, verdict: str) -> None:
-    row = Compared(
-        metric="m",
-        larger_is_better=larger,
-        model=(0.5, None),
-        baseline=(0.4, None),
-        difference=difference,
-    )
-    assert row.verdict == verdict
-    cannot = "cannot be told apart" in row.said(100, "trees")
-    assert cannot == (verdict == "even")
+def test_as_a_record_it_is_like_all_other_baselines() -> None:
+    trees = learner().baseline("hist")
+    record = trees.record()
+    assert (record.name, record.said, record.n_train) == (trees.name, trees.said(), trees.n_train)
+    assert torch.equal(record.out, trees.scored.out)
+    assert record.metrics == trees.metrics

@@ -142,7 +142,7 @@ def test_categories_alone_and_numbers_alone_train(arch: str) -> None:
     ):
         learn = tabular_learner(loaders(**alone), [8], arch=arch)
         learn.fit_one_cycle(1)
-        assert learn.report("hist").n_rows == 48
+        assert learn.comparison().n_rows == 48
 
 
 def test_bins_come_from_training_rows_alone() -> None:

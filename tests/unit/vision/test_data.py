@@ -133,8 +133,7 @@ def test_from_folder_with_the_labels_in_ones_own_order(flat: Path) -> None:
     dls = ImageDataLoaders.from_folder(flat, valid_pct=0.2, vocab=["dog", "cat", "emu"], **CPU)
     assert dls.vocab == ("dog", "cat", "emu") and dls.c == 3
     labels_are_right(dls)
-    _, report = check(dls)
-    assert "No train row for 1 of 3 classes" in report.findings[0]
+    assert any("emu" in f.said for f in dls.audit().findings)
 
 
 def test_a_missing_or_an_empty_folder_reads_well(tmp_path: Path) -> None:
