@@ -120,7 +120,7 @@ def rank_all(report: Benchmark, folder: Path, where: str) -> None:
             with silent():
                 learn.fit_als(1 if report.args.quick else 10)
             seconds = time.perf_counter() - start
-            compared = learn.report()
+            compared = learn.rankings()
             how = f"seed {seed}, {'latest first' if timed else 'without times'}"
             for name, *figures in compared.rows:
                 who = "ALS" if name == compared.rows[0][0] else name

@@ -26,6 +26,15 @@ NAMES = (
     "tabular_accuracy",
     "collab_speed",
     "collab_accuracy",
+    "leaks",
+    "ties",
+    "giveaways",
+    "coverage",
+    "calibration",
+    "slices",
+    "baselines",
+    "label_noise",
+    "evaluation_cost",
 )
 
 
