@@ -86,10 +86,16 @@ class AuditReport:
             raise DataError(
                 problem(
                     "Expected data and a split without serious findings",
-                    f"{len(self.serious)}: {' '.join(f.said for f in self.serious[:3])}",
-                    self.serious[0].mend,
+                    f"{len(self.serious)}: {' '.join(f.said for f in self.serious[:3])}"[:-1],
+                    " ".join(f.mend for f in self.serious[:3]),
                 )
             )
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
 
     def finding(self, check: str) -> Finding:
         """The worst finding of a check.
@@ -100,8 +106,9 @@ class AuditReport:
         Raises:
             ConfigError: If there is none.
         """
+        wanted = _plainly(check)
         for found in self.findings:
-            if check in found.check:
+            if wanted in _plainly(found.check):
                 return found
         raise ConfigError(
             problem(
@@ -204,6 +211,11 @@ def findings_of(evidence: Evidence) -> Iterator[Finding]:
                 said=f"The check of {name} could not be made: {_said(error)}.",
                 mend="Please report it with the traceback in the log.",
             )
+
+
+def _plainly(name: str) -> str:
+    """A name without what people write differently: give-aways are giveaways."""
+    return name.lower().replace("-", "").replace(" ", "")
 
 
 def _said(error: Exception) -> str:

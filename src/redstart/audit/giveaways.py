@@ -48,6 +48,7 @@ _FEW = 2
 _SOME = {"auc": 0.65, "r2": 0.15}
 _LOSS = 0.25
 _FILE_SERIOUS, _FILE_WARNING = 0.95, 0.8
+_FILE_WHOLLY = 0.999  # alone, with few rows: then 0.8 at the low end will do
 _ORDERED = {"auc": 0.55, "r2": 0.05}
 _TOLD = 10
 
@@ -74,7 +75,11 @@ def giveaways(evidence: Evidence) -> list[Finding]:
     tasks = tasks_of(told, np.arange(len(rows)))
     if tasks is not None and min(len(sample.fit), len(sample.score)) < _LEAST:
         tasks = None
-    ids = {name: values for name, values in columns.items() if is_id(name, values, rows)}
+    ids = {
+        name: values
+        for name, values in columns.items()
+        if values.dtype.kind != "M" and is_id(name, values, rows)  # of dates, parts are looked at
+    }
     columns = {name: values[rows] for name, values in columns.items()}
     signals = _signals(columns, tasks, sample) if tasks is not None else {}
     columns = {name: values for name, values in columns.items() if name not in ids}
@@ -317,7 +322,8 @@ def _property(name: str, signal: Signal, tasks: Tasks) -> list[Finding]:
     shown = name in SHOWN
     if low < (_FILE_SERIOUS if shown else _FILE_WARNING) and not (alone and not shown):
         return []
-    serious = low >= _FILE_SERIOUS and not shown
+    wholly = signal.value >= _FILE_WHOLLY and low >= _FILE_WARNING
+    serious = (low >= _FILE_SERIOUS or wholly) and not shown
     about = "the target"
     figure = _figure(signal, tasks)
     if low < _FILE_WARNING:

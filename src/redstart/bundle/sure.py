@@ -180,7 +180,9 @@ class Sureness:
             if unsure or coverage is not None:
                 given = np.flatnonzero(answers[i]) if answers.ndim == 2 else answers[i : i + 1]
                 likely = label_set(probs[i], limit, given.tolist())
-                pred = replace(pred, set=tuple(vocab[k] for k in likely))
+                # One label alone would be the answer that is not given.
+                if coverage is not None or len(likely) > 1:
+                    pred = replace(pred, set=tuple(vocab[k] for k in likely))
             if unsure and choice is not None:
                 why = (
                     f"not sure enough: confidence {confidence[i]:.4g} is below "

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["test"]
 
+_LOSSES = {"train_loss", "valid_loss"}
+_BY_CHANCE = 0.2  # of the rows of a table of few, coarse columns may be equal
+
 
 def test(
     bundle: Annotated[Path, typer.Argument(help="What `learn.export` or `redstart train` wrote.")],
@@ -36,7 +39,7 @@ def test(
     Opened again after the model has changed, the figure is optimistic, and says so.
     """
     from redstart.bundle.bundle import load_learner
-    from redstart.data.contents import contents_of
+    from redstart.data.contents import contents_of, row_hashes
     from redstart.domain import find_domain
     from redstart.train.measure import measured_rows
     from redstart.train.sealed import entry_of, write_down
@@ -56,11 +59,21 @@ def test(
     if data is None:
         _require_the_same(opened, contents, loader.n_rows)
     found = measured_rows(opened.model, loader, _metric_names(opened.facts))
+    if lost := set(opened.facts.get("metrics", {})) - set(found.metrics) - _LOSSES:
+        print(f"not measured here: {', '.join(sorted(lost))}; see `learn.test()` in Python")
     for name, (value, interval) in found.metrics.items():
         print(figure(name, value, interval, f"{found.n_rows} test rows"))
     entry = entry_of(found, contents, opened.model)
     facts: dict[str, Any] = dict(opened.facts)
-    facts["test_openings"] = write_down(entry, list(facts.get("test_openings", [])))
+    rows = row_hashes(loader.source, loader.dataset.rows)
+    facts["test_openings"] = write_down(entry, list(facts.get("test_openings", [])), rows)
+    known = set(facts.get("known_rows", ()))
+    seen = sum(row in known for row in rows)
+    if data is not None and seen > _BY_CHANCE * len(rows):
+        entry["verdict"] = (
+            f"{seen} of these {len(rows)} rows are ones that the model learnt from or was chosen "
+            "by: this figure measures memory, and is no test. Leave them out."
+        )
     replace(opened, facts=facts).save(bundle)
     print(entry["verdict"])
     print(f"written down in {bundle}")

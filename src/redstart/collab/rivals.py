@@ -61,6 +61,7 @@ def recommendations_chapter(learn: Any, found: Predictions) -> Section:
         Text(f"{compared.note}; 95% intervals are over users."),
         Table(compared.headers, compared.rows),
         Text("\n\n".join(map(str, compared.differences))),
+        *(Notice("serious", str(d)) for d in compared.differences if d.clear and d.value < 0),
         Notice(said.severity, said.said, said.mend),
     )
 

@@ -261,27 +261,32 @@ class DataLoaders:
         """The same loaders with other augmentation."""
         return replace(self, train=self._of_rows().replace(tfms=tuple(tfms)))
 
-    def with_groups(self, groups: Sequence[Any] | str) -> DataLoaders:
+    def with_groups(self, groups: Sequence[Any] | Callable[[Any], Any] | str) -> DataLoaders:
         """The same loaders, with rows that belong together named: one person, one place.
 
         Intervals then count groups. It does not change the split: see ``resplit``.
 
         Args:
-            groups: Name of a column of the table, or the group of every row of ``items``.
+            groups: Name of a column of the table, a function from item to group, or the group
+                of every row of ``items``.
 
         Raises:
             DataError: If there is no such column, or not one group per row.
         """
         table = self.source.inputs
-        keys = list(groups)
         if isinstance(groups, str) and isinstance(table, Table):
             keys = table.column(groups).to_list()
+        elif callable(groups):
+            keys = [groups(item) for item in self.items]
+        else:
+            keys = [groups] if isinstance(groups, str) else list(groups)
         if len(keys) != len(self.items):
             raise DataError(
                 problem(
                     f"Expected the group of each of {len(self.items)} rows",
                     f"{len(keys)} groups",
-                    "Give one for each of `dls.items`, or the name of a column.",
+                    "Give one for each of `dls.items`, a function of an item, or the name of a "
+                    "column of a table.",
                 )
             )
         return replace(self, groups=torch.from_numpy(numbered(keys)))

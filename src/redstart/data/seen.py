@@ -122,7 +122,7 @@ class Seen:
             return {
                 key: (
                     tuple(np.asarray(slot[i]) for slot in slots),
-                    {n: v for n, v in zip(names, values, strict=True) if not np.isnan(v)},
+                    {n: v for n, v in zip(names, values, strict=True) if v == v},  # not NaN,
                 )
                 for i, (key, values) in enumerate(
                     zip(found["keys"].tolist(), found["properties"].tolist(), strict=True)

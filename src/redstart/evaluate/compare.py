@@ -103,6 +103,8 @@ class Compared:
         if interval is None:
             same = "are the same" if value == 0 else "cannot be told apart: too few to tell by"
             return f"{self.metric}: {mine} and {other} {same} on {on}."
+        if max(map(abs, interval)) > 1 and max(abs(self.model[0]), abs(self.other[0])) <= 1:
+            return f"{self.metric}: {mine} cannot be told apart from {other}: {on} are too few."
         low, high = (digits(end, sign=True) for end in interval)
         if self.verdict != "even":
             return (
@@ -128,7 +130,9 @@ class Compared:
         return f"{on} of {self.n_groups:,} groups" if self.n_groups else on
 
     def _wanted(self) -> str:
-        if self.needed is None:
+        if self.n_groups:
+            return "; more groups would narrow it, more rows of the same ones hardly."
+        if self.needed is None or self.needed <= self.n_rows:
             return "."
         seen = self.sought == abs(self.difference[0])
         what = f"the {digits(self.sought)} seen here" if seen else digits(self.sought)

@@ -177,17 +177,42 @@ def _half_of_share(curves: Curves) -> float:
     return half if max(late) - min(late) <= 2 * half else 0.0
 
 
+_LITTLE = 0.05  # of the loss of a constant answer
+
+
 def fine(f: Facts) -> Reading | None:
     """Figures of a model that nothing is wrong with."""
     if f.train is None or f.valid is None or f.gap is None:
         return None
     if f.gain_valid is not None and f.gain_valid.value <= 0:
         return None
+    low, high = f.gap.interval()
+    if high - low > max(abs(f.valid.value), abs(f.train.value)):
+        # As wide as the losses themselves: neither good nor bad could be seen.
+        return Reading(
+            kind="noise",
+            said=(
+                f"There are too few rows to say whether the model does as well on new ones: the "
+                f"gap between the losses is between {digits(low)} and {digits(high)}."
+            ),
+            mend="Hold out more rows.",
+            evidence=evidence(f),
+        )
     said = f"The validation loss is {digits(f.valid.value)}"
     if f.gain_valid is not None:
         share = f.gain_valid.value / (f.valid.value + f.gain_valid.value)
+        if share < _LITTLE:
+            return Reading(
+                kind="underfitting",
+                said=f"{said}, only {share:.0%} below that of a constant answer: hardly anything "
+                "was learnt.",
+                mend="Train longer, try another rate (`learn.lr_find()`), or look for inputs that "
+                "tell more.",
+                evidence=evidence(f),
+            )
         said += f", {share:.0%} below that of a constant answer"
-    low, high = f.gap.interval()
+    if low > 0 and f.gain_valid is None:
+        return None  # without a constant answer to hold it against, no gap is known to be small
     return Reading(
         kind="fine",
         said=(

@@ -86,7 +86,7 @@ def data_chapter(known: Known) -> Section:
         "time": "by time: what is measured is later than what was learnt",
     }[dls.split_by]
     blocks: list[Block] = [
-        Text(f"{sum(sizes.values()):,} rows of `{dls.made.get('path', dls.path)}`, split {how}."),
+        Text(f"{sum(sizes.values()):,} rows, split {how}."),
         Table(("part", "rows", "which"), rows),
     ]
     if dls.vocab and dls.target.truth_kind == "category":
@@ -204,7 +204,8 @@ def _predicted_and_true(known: Known) -> list[Block]:
     found = known.found
     if found.y is None or found.acts.ndim != 2 or found.y[0].shape != found.acts.shape:
         return []
-    names = [str(v) for v in known.learn.dls.vocab] or [""]
+    target: Any = known.learn.dls.target
+    names = [str(v) for v in target.vocabulary() or target.names] or [""] * found.acts.shape[1]
     return [
         Picture(
             plot_predicted(true.numpy(), said.numpy(), name=name).html(),

@@ -109,13 +109,14 @@ def _assembled(known: told.Known) -> Report:
     about = facts(learn)
     sure = sureness(learn, known.found)
     sealed = sealed_rows(learn.dls)
+    told_besides = [_if_it_can_be_told(chapter, known) for chapter in learn.chapters]
     written = [
         told.figures_chapter(known),
         told.data_chapter(known),
         told.audit_chapter(known),
-        training_chapter(learn.folder, [str(r) for r in known.readings]),
+        training_chapter(learn.folder, [*_kept(learn), *map(str, known.readings)]),
         told.sure_chapter(known, sure),
-        *(_if_it_can_be_told(chapter, known) for chapter in learn.chapters),
+        *told_besides,
         told.slices_chapter(known),
         told.rows_chapter(known),
         told.labels_chapter(known),
@@ -128,7 +129,7 @@ def _assembled(known: told.Known) -> Report:
         title=f"{name}: {dls.target.kind} from {dls.codec.kind}",
         summary=_summary(known, name),
         headlines=_headlines(known),
-        worst=_worst(known),
+        worst=_worst(known, [section for section in told_besides if section is not None]),
         sections=[section for section in written if section is not None],
         meta={"tags": ["redstart", dls.codec.kind, dls.target.kind], "library_name": "redstart"},
         made=f"{now()}, redstart {version('redstart')}",
@@ -194,7 +195,7 @@ def _headlines(known: told.Known) -> list[Headline]:
                 baseline_interval=best.other[1],
                 baseline_name=best.names[1],
                 higher_is_better=best.larger_is_better,
-                note=best.said(),
+                note=best.said().removeprefix(f"{metric}: "),
             )
         )
     return found
@@ -207,10 +208,16 @@ def _merit(row: Compared) -> float:
     return value if row.larger_is_better else -value
 
 
-def _worst(known: told.Known) -> list[Notice]:
-    """What a reader must know, the worst first."""
+def _worst(known: told.Known, besides: Sequence[Section]) -> list[Notice]:
+    """What a reader must know, the worst first.
+
+    Args:
+        known: What is known.
+        besides: Chapters of one kind of data, which may hold something serious.
+    """
     audit = known.audit
-    notices = []
+    blocks = [block for section in besides for block in section.blocks]
+    notices = [b for b in blocks if isinstance(b, Notice) and b.severity == "serious"]
     if audit is not None:
         notices += [Notice("serious", f.said, f.mend) for f in audit.serious]
     if known.comparison is not None:
@@ -236,9 +243,20 @@ def _worst(known: told.Known) -> list[Notice]:
 _FINE = ("fine", "noise", "still learning")
 
 
+def _kept(learn: Trained) -> list[str]:
+    """Say if the weights are not those of the last epoch."""
+    recorder = learn.recorder
+    if len(recorder.rows) <= len(recorder.ends):
+        return []
+    return ["The weights are those of the frozen phase: the epochs after it were no better."]
+
+
 def _plain(about: dict[str, JSON]) -> dict[str, JSON]:
-    kept = ("created", "training_rows", "validation_rows", "seed", "split_by", "digests", "data")
-    return {name: about.get(name) for name in kept}
+    kept = ("created", "training_rows", "validation_rows", "seed", "split_by", "digests")
+    data = about.get("data") or {}
+    # Where the data lay on this machine is nobody's business where the card travels.
+    beside = {name: value for name, value in data.items() if name != "path"}
+    return {**{name: about.get(name) for name in kept}, "data": beside}
 
 
 def report_of_run(folder: Path) -> Report:

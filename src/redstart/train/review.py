@@ -16,8 +16,8 @@ __all__ = ["COLUMNS", "item_name", "parsed", "read", "write", "written"]
 
 COLUMNS = ("row", "item", "given", "likely", "probability", "verdict", "label")
 
-_RIGHT = ("ok", "right", "keep", "yes")
-_WRONG = ("wrong", "no")
+_RIGHT = ("ok", "right", "keep")
+_WRONG = ("wrong",)
 _DROP = ("drop", "remove", "leave out")
 _SEVERAL = "; "
 

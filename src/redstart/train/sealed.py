@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from redstart.config import JSON
-from redstart.data.contents import contents_of
+from redstart.data.contents import contents_of, row_hashes
 from redstart.data.loader import Loader
 from redstart.data.loaders import DataLoaders
 from redstart.errors import DataError, problem
@@ -21,7 +22,9 @@ from redstart.train.measure import Figures, measure
 if TYPE_CHECKING:
     from redstart.train.trained import Trained
 
-__all__ = ["entry_of", "open_rows", "sealed_rows", "write_down"]
+__all__ = ["entry_of", "known_rows", "open_rows", "sealed_rows", "write_down"]
+
+_MOST = 20_000  # rows that a bundle remembers having learnt from
 
 log = logging.getLogger("redstart")
 
@@ -46,7 +49,9 @@ def open_rows(learn: Trained) -> dict[str, tuple[float, Interval | None]]:
         )
     found = measure(learn, loader, opened=True)
     entry = entry_of(found, _contents(loader), learn.model)
-    learn.ledger[:] = write_down(entry, learn.ledger)
+    hashes = row_hashes(loader.source, loader.dataset.rows) if isinstance(loader, Loader) else []
+    learn.ledger[:] = write_down(entry, learn.ledger, hashes)
+    log.warning("%s", entry["verdict"])
     return found.metrics
 
 
@@ -68,22 +73,35 @@ def entry_of(found: Figures, test_sha256: str, model: nn.Module) -> dict[str, JS
     }
 
 
-def write_down(entry: dict[str, JSON], known: list[dict[str, JSON]]) -> list[dict[str, JSON]]:
-    """Add an opening to a ledger and to this machine's, and log what it is worth.
+def write_down(
+    entry: dict[str, JSON], known: list[dict[str, JSON]], rows: Sequence[str] = ()
+) -> list[dict[str, JSON]]:
+    """Add an opening to a ledger and to this machine's.
 
     Args:
         entry: The opening; gets its ``verdict``.
         known: Openings that travel with the model.
+        rows: Short hashes of the rows, where there are such.
 
     Returns:
         The ledger with it, the oldest first.
     """
     test_sha256 = str(entry["test_sha256"])
     before = ledger.merged(known, ledger.openings(test_sha256))
-    entry["verdict"] = ledger.verdict(entry, before)
-    log.warning("%s", entry["verdict"])
-    ledger.remember(entry)
+    others = ledger.overlapping(test_sha256, rows)
+    entry["verdict"] = ledger.verdict(entry, before, others)
+    ledger.remember(entry, rows)
     return ledger.merged(before, [entry])
+
+
+def known_rows(dls: DataLoaders) -> list[str]:
+    """Short hashes of the files that the model learnt from or was chosen by, sorted.
+
+    With them a bundle can tell that rows it is to be tested on are none it has never seen.
+    """
+    parts = [rows for name, rows in dls.parts().items() if name != "test"]
+    rows = [row for part in parts for row in part]
+    return sorted(row_hashes(dls.source, rows)) if 0 < len(rows) <= _MOST else []
 
 
 def sealed_rows(dls: DataLoaders) -> dict[str, JSON] | None:

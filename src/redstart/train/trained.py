@@ -248,6 +248,7 @@ class Trained(ABC):
     def bundle(self) -> Bundle:
         """All that is needed to predict, with what is known about the model."""
         facts = {**measure.facts(self), "test_rows": sealed.sealed_rows(self.dls)}
+        facts["known_rows"] = sealed.known_rows(self.dls)
         if self.dls.has_valid:
             facts["sureness"] = sureness(self, held_rows(self).found)
         return self._bundle(facts)

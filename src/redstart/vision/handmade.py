@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 __all__ = ["handmade"]
@@ -42,22 +42,29 @@ def handmade(pixels: Tensor) -> Tensor:
         ``(D,)`` float32; ``D`` depends on the number of channels alone.
     """
     large = _square(pixels)
-    small = F.avg_pool2d(large, 2).numpy()
-    grey = _grey(large.numpy())
+    small, grey = _halved(large), _grey(large)
     colours = _colours(small) if len(pixels) == 3 else _tones(small[0])
     edges = [_edges(_grey(small), 8), _edges(grey, 4)]
     textures = [*_textures(grey, 1, parts=True), *_textures(grey, 2, parts=False)]
     return torch.from_numpy(np.concatenate([*colours, *edges, *textures]).astype(np.float32))
 
 
-def _square(pixels: Tensor) -> Tensor:
-    """Floats in 0..1, ``(C, 128, 128)``."""
-    x = pixels.detach().cpu().float()[None]
-    if pixels.dtype == torch.uint8:
-        x = x / 255
-    if min(x.shape[-2:]) >= _SIDE:
-        return F.adaptive_avg_pool2d(x, _SIDE)[0]
-    return F.interpolate(x, (_SIDE, _SIDE), mode="bilinear", antialias=True)[0].clamp(0, 1)
+def _square(pixels: Tensor) -> Floats:
+    """Floats in 0..1, ``(C, 128, 128)``. By Pillow: it uses the thread that it is called in."""
+    x = pixels.detach().cpu()
+    if x.dtype != torch.uint8:
+        x = (x.float() * 255).round().clamp(0, 255).byte()
+    how = Image.Resampling.BOX if min(x.shape[-2:]) >= _SIDE else Image.Resampling.BILINEAR
+    planes = [np.asarray(Image.fromarray(plane).resize((_SIDE, _SIDE), how)) for plane in x.numpy()]
+    found: Floats = np.stack(planes).astype(np.float32) * np.float32(1 / 255)
+    return found
+
+
+def _halved(x: Floats) -> Floats:
+    """Means of 2 by 2 pixels."""
+    total = x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]
+    found: Floats = total * np.float32(0.25)
+    return found
 
 
 def _grey(x: Floats) -> Floats:

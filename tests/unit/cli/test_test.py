@@ -114,3 +114,4 @@ def test_pictures_are_tested_by_folder_and_by_share(tmp_path: Path, run: Run) ->
     assert code == 0 and "on 8 test rows" in said, err
     code, said, err = run("test", out / "model.redstart", tmp_path / "data", "--device", "cpu")
     assert code == 0 and "on 40 test rows" in said, err
+    assert "32 of these 40 rows are ones that the model learnt from" in said

@@ -159,7 +159,7 @@ def test_serious_findings_can_be_made_errors(tmp_path: Path) -> None:
     report = load(pictures(tmp_path / "pets")).audit()
     report.refuse_serious()
     bad = Finding(check="x", severity="serious", said="A leak.", mend="Split otherwise.")
-    with pytest.raises(DataError, match=r"1: A leak\.\. Split otherwise\."):
+    with pytest.raises(DataError, match=r"1: A leak\. Split otherwise\."):
         audit_module.AuditReport((bad,), 1, 0.0).refuse_serious()
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from redstart.evaluate.ledger import Entry, merged, openings, remember, verdict
+from redstart.evaluate.ledger import (
+    Entry,
+    merged,
+    openings,
+    overlapping,
+    remember,
+    verdict,
+)
 from redstart.home import home
 
 
@@ -50,3 +57,15 @@ def test_only_a_changed_model_makes_the_figure_optimistic() -> None:
     changed = verdict(entry("w"), [entry("v", "2025-05-05"), entry("w"), entry("x", "2025-06-06")])
     assert changed.startswith("Opening 4") and "optimistic" in changed
     assert "2 other models" in changed and "2025-06-06" in changed
+
+
+def test_rows_that_another_test_set_held_are_known_again() -> None:
+    rows = [f"{i:016x}" for i in range(20)]
+    remember(entry("w"), rows)
+    assert overlapping("t" * 64, rows) == [], "its own openings are told otherwise"
+    assert overlapping("u" * 64, rows[:10]) == [(entry("w"), 10)]
+    assert overlapping("u" * 64, [f"{i:016x}" for i in range(100, 120)]) == []
+    found = overlapping("u" * 64, rows[:10])
+    assert "10 of them were opened before" in verdict(entry("v", test="u" * 64), [], found)
+    assert "optimistic" in verdict(entry("v", test="u" * 64), [], found)
+    assert "nothing was chosen" in verdict(entry("w", test="u" * 64), [], found)

@@ -93,21 +93,21 @@ def test_paired_differences_of_groups() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", [spread, median_error, agreement])
-@pytest.mark.parametrize("n", [100, 400])
-def test_functions_of_the_users_own(metric: Callable[..., Any], n: int) -> None:
-    holds(metric, NUMBERS, n)
+def test_functions_of_the_users_own(metric: Callable[..., Any]) -> None:
+    holds(metric, NUMBERS, 100)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("metric", [spread, median_error, agreement])
 def test_functions_of_the_users_own_in_groups(metric: Callable[..., Any]) -> None:
-    holds(metric, TIED_NUMBERS, 400)
+    holds(metric, World("numbers", signal=0.6, tied=0.4, size=5), 500)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("metric", ["f1", "cohen_kappa", "roc_auc"])
-def test_counts_and_areas_of_groups(metric: str) -> None:
-    holds(metric, TIED, 400)
+@pytest.mark.parametrize(("metric", "n"), [("f1", 400), ("cohen_kappa", 400), ("roc_auc", 1000)])
+def test_counts_and_areas_of_groups(metric: str, n: int) -> None:
+    """Of areas the interval is a little narrow for fewer than about 100 groups."""
+    holds(metric, TIED, n)
 
 
 @pytest.mark.slow
