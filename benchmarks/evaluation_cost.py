@@ -3,8 +3,9 @@
 The demo (1,797 digits, a small network from random weights, 12 epochs) and 244 photos of ants
 and bees (``fine_tune(3)`` of a pretrained network at 224 pixels), everything at its defaults, in
 fresh processes of one library. Training is ``learn.fine_tune`` less what belongs to the audit;
-reading the files is training's (it decodes them either way). Packages that only the evaluation
-imports are imported within its time. Baselines are counted apart: they are models that train.
+reading the files is training's (it decodes them either way). A batch has been drawn before, as
+`redstart train` does; packages that only the evaluation imports are imported within its time.
+Baselines are counted apart: they are models that train.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def one(kind: str, data: str, weights: str, quick: str) -> dict[str, float]:
             dls = ImageDataLoaders.from_folder(data, valid="val", item_tfms=Resize(224))
             learn = vision_learner(dls, "mobilenetv2_100", pretrained=weights, path=scratch)
             epochs, rate = (1 if quick else 3), {}
+        dls.show_batch()  # as `redstart train` does before; so matplotlib is imported
         start = time.perf_counter()
         learn.fine_tune(epochs, **rate)
         spent["training"] = time.perf_counter() - start - spent["audit"]
