@@ -22,6 +22,7 @@ from redstart.show.drawing import display
 from redstart.show.progress import quietly
 from redstart.train import finetune, fitting, lrfind, weights
 from redstart.train.callback import as_callbacks
+from redstart.train.embedded import audit_with_body
 from redstart.train.engine import Engine
 from redstart.train.folder import new_folder
 from redstart.train.label_issues import LabelIssues, label_issues
@@ -266,6 +267,14 @@ class Learner(Trained):
     def summary(self) -> str:
         """List the layers with their outputs and parameters, and what trains."""
         return model_summary(self.model, self.dls, self.opt_func, self.loss_func)
+
+    def audit(self) -> AuditReport:
+        """Audit rows and split as ``dls.audit`` does, and by what a pretrained body makes of rows.
+
+        Raises:
+            ConfigError: If the loaders hold plain batches.
+        """
+        return audit_with_body(self)
 
     def label_issues(
         self, *, folds: int = 5, source: OutOfFoldSource = "auto", method: Method = "noise"
