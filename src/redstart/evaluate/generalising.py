@@ -187,8 +187,9 @@ def fine(f: Facts) -> Reading | None:
     if f.gain_valid is not None and f.gain_valid.value <= 0:
         return None
     low, high = f.gap.interval()
-    if high - low > max(abs(f.valid.value), abs(f.train.value)):
-        # As wide as the losses themselves: neither good nor bad could be seen.
+    # What there is to gain: the loss of a constant answer, or of this model if none is known.
+    scale = f.valid.value + (f.gain_valid.value if f.gain_valid is not None else 0.0)
+    if high - low > scale:
         return Reading(
             kind="noise",
             said=(

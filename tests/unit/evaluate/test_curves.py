@@ -60,6 +60,24 @@ def test_a_good_fit_is_fine_and_said_with_its_figures() -> None:
     assert reading.evidence["gap"]["rows"] == N  # type: ignore[index, call-overload]
 
 
+def test_a_gap_that_is_wide_only_beside_a_tiny_loss_is_still_fine() -> None:
+    valid = (*GOOD[:-1], 0.06)
+    few = {"valid_rows": rows(0.06, 8, seed=1), "constant_valid": rows(1.1, 8, seed=3)}
+    said = [str(r) for r in read_curves(curves(0.01, valid, **few))]
+    assert said and not any("too few rows" in one for one in said)
+
+
+def test_two_rows_say_nothing_and_that_is_said() -> None:
+    two = {"valid_rows": np.array([0.05, 1.4]), "constant_valid": np.array([1.2, 1.6])}
+    (reading,) = read_curves(curves(0.30, (*GOOD[:-1], 0.7), **two))
+    assert reading.kind == "noise" and "2 validation rows" in reading.said
+
+
+def test_hardly_any_gain_is_not_called_fine() -> None:
+    found = kinds(curves(1.05, (1.1, 1.09, 1.085, 1.08, 1.08, 1.08, 1.08, 1.08, 1.08, 1.08)))
+    assert found and "fine" not in found
+
+
 def test_a_loss_that_is_no_number_is_all_there_is_to_say() -> None:
     bad = [1.0, 2.0, float("nan"), 3.0]
     (reading,) = read_curves(curves(losses=bad, lrs=[0.5] * 4))
