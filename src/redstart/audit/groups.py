@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from redstart.audit.dates import dates_of
 from redstart.audit.evidence import Evidence
+from redstart.audit.file_names import namesakes
 from redstart.audit.finding import Finding, Severity
 from redstart.audit.names import Names, Tie, column_says, ties_in_names
 from redstart.audit.neighbours import bursts, frames
@@ -99,8 +100,10 @@ def _says_nothing(evidence: Evidence, values: NDArray[Any]) -> bool:
     if len(set(codes[part >= 0].tolist()) - {-1}) < 2:
         return True
     seen = (part >= 0) & (part < 2)  # classes of test rows are sealed
-    return _follows(codes[part >= 0], part[part >= 0]) or _follows(
-        codes[seen], classes_of(evidence)[seen]
+    return (
+        namesakes(evidence, values)
+        or _follows(codes[part >= 0], part[part >= 0])
+        or _follows(codes[seen], classes_of(evidence)[seen])
     )
 
 

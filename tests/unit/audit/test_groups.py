@@ -343,3 +343,21 @@ def test_photos_that_were_collected_are_clean(shared: Path, name: str) -> None:
         properties={"bytes": np.array([float(f.stat().st_size) for f in found])},
     )
     assert groups(evidence) == []
+
+
+def test_folders_of_labels_of_which_some_were_corrected_are_still_labels(tmp_path: Path) -> None:
+    from redstart.audit.giveaways import giveaways
+
+    rng = np.random.default_rng(0)
+    classes = np.arange(200) % 4
+    files = tuple(tmp_path / f"class{c}" / f"{rng.integers(1 << 40):x}.jpg" for c in classes)
+    truth = np.where(rng.random(200) < 0.05, (classes + 1) % 4, classes)
+    evidence = Evidence(
+        n_rows=200,
+        parts={"train": np.arange(0, 160), "valid": np.arange(160, 200)},
+        truth=Truth("category", truth, tuple(f"class{c}" for c in range(4))),
+        files=files,
+        root=tmp_path,
+        chosen="random",
+    )
+    assert groups(evidence) == [] == giveaways(evidence)
