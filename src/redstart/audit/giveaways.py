@@ -40,6 +40,7 @@ _MOST_FIT, _MOST_SCORE = 14_000, 6_000
 _MOST_TOGETHER = 3_000
 _LEAST = 20
 _NEARLY_ALL = 0.98
+_CALLED = {"taken": "The time a photo was taken", "bytes": "The size of a file in bytes"}
 _NEARLY_ALL_LOW = 0.95
 _MUCH = 0.9
 _LEEWAY = 0.05
@@ -338,7 +339,7 @@ def _property(name: str, signal: Signal, tasks: Tasks) -> list[Finding]:
     return [
         _finding(
             "serious" if serious else "warning",
-            f"The {name} of a file alone tells {about} ({figure}): {why}.",
+            f"{_CALLED.get(name, f'The {name} of a file')} alone tells {about} ({figure}): {why}.",
             _alike(name),
             **_facts(name, signal, tasks),
         )

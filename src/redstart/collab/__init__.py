@@ -18,8 +18,7 @@ _MODULES: Final[dict[str, str]] = {
     "redstart.bundle.bundle": "Bundle load_learner",
     "redstart.collab.als": "fit_als",
     "redstart.collab.baseline": (
-        "Comparison ItemNeighbours Popularity RatingBiases RatingNeighbours compare_rankings "
-        "compare_ratings"
+        "Comparison ItemNeighbours Popularity RatingBiases RatingNeighbours compare_rankings"
     ),
     "redstart.collab.bundle": "CollabBundle",
     "redstart.collab.codec": "CollabCodec",

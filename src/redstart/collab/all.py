@@ -13,7 +13,6 @@ from redstart.collab.baseline import (
     RatingBiases,
     RatingNeighbours,
     compare_rankings,
-    compare_ratings,
 )
 from redstart.collab.bundle import CollabBundle
 from redstart.collab.codec import CollabCodec
@@ -162,7 +161,6 @@ __all__ = [
     "collab_learner",
     "compare",
     "compare_rankings",
-    "compare_ratings",
     "fit_als",
     "load_learner",
     "mae",

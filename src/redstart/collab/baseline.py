@@ -13,12 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from redstart.collab.figures import Difference, Figure, text_table
+from redstart.collab.figures import Difference, text_table
 from redstart.collab.interactions import Implicit, Interactions
 from redstart.collab.ranking import Scorer, paired_ranking, rank
-from redstart.errors import DataError, problem
-from redstart.metrics.mean import MeanMetric, mae_metric, rmse_metric
-from redstart.metrics.paired import measured, paired_difference
 from redstart.show.page import table
 
 __all__ = [
@@ -28,7 +25,6 @@ __all__ = [
     "RatingBiases",
     "RatingNeighbours",
     "compare_rankings",
-    "compare_ratings",
 ]
 
 _PAIRS = 1 << 22  # similarities or candidate neighbours held at a time
@@ -205,61 +201,6 @@ def compare_rankings(
     return Comparison(note, headers, rows, tuple(paired_ranking(ours, other) for other in others))
 
 
-def compare_ratings(
-    predicted: Any,
-    ratings: Any,
-    users: Any,
-    items: Any,
-    seen: Interactions,
-    *,
-    name: str = "model",
-) -> Comparison:
-    """Compare predicted ratings with those of biases and of item neighbours.
-
-    Args:
-        predicted: The model's, ``(N,)``.
-        ratings: The true ones, ``(N,)``.
-        users: Positions of the users, ``(N,)``.
-        items: Positions of the items, ``(N,)``.
-        seen: The training ratings; baselines keep to their range.
-        name: Of the model.
-
-    Raises:
-        DataError: If there are fewer than two rows, or lengths differ.
-    """
-    guess, truth = _numbers(predicted), _numbers(ratings)
-    who, what = (np.asarray(x, dtype=np.int64).ravel() for x in (users, items))
-    if len({len(guess), len(truth), len(who), len(what)}) > 1 or len(truth) < 2:
-        raise DataError(
-            problem(
-                "Expected as many predictions, ratings, users and items, at least 2",
-                f"lengths={[len(guess), len(truth), len(who), len(what)]}",
-                "Take all of them from the same rows.",
-            )
-        )
-    ends = float(seen.values.min()), float(seen.values.max())
-    guesses = {
-        name: guess,
-        "mean and biases": RatingBiases(seen).predict(who, what).clip(*ends),
-        "item neighbours": RatingNeighbours(seen).predict(who, what).clip(*ends),
-    }
-    out, true = {label: _column(one) for label, one in guesses.items()}, _column(truth)
-    metrics = {"RMSE": rmse_metric(), "MAE": mae_metric()}
-    rows = tuple(
-        (label, *(_shown(metric, one, true) for metric in metrics.values()))
-        for label, one in out.items()
-    )
-    n = f"{len(truth)} ratings"
-    differences = tuple(
-        Difference.of(what, (name, label), *paired_difference(metric, out[name], one, true), n)
-        for what, metric in metrics.items()
-        for label, one in out.items()
-        if label != name
-    )
-    note = f"{len(truth)} held-out ratings (95% intervals)"
-    return Comparison(note, ("", *metrics), rows, differences)
-
-
 def _nearest(values: Any, had: Any, n: int, add: float, shrink: float) -> Any:
     """For each item the ``n`` most similar, as rows of a sparse matrix; all above 0.
 
@@ -346,16 +287,3 @@ def _largest(matrix: Any, n: int) -> Any:
     kept = order[along < n]
     parts = (matrix.data[kept], (row[kept], matrix.indices[kept]))
     return csr_matrix(parts, shape=matrix.shape)
-
-
-def _numbers(values: Any) -> NDArray[np.float64]:
-    values = values.detach().cpu() if hasattr(values, "detach") else values
-    return np.asarray(values, dtype=np.float64).ravel()
-
-
-def _column(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values)[:, None]
-
-
-def _shown(metric: MeanMetric, out: Tensor, true: Tensor) -> str:
-    return str(Figure(measured(metric, out, true), metric.interval()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +39,7 @@ Kind = Literal[
     "fine",
 ]
 
-KINDS: tuple[Kind, ...] = (
-    "rate too high",
-    "overfitting",
-    "memorising",
-    "underfitting",
-    "rate too low",
-    "still learning",
-    "plateau",
-    "noise",
-    "fine",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """What curves can say, the most important first."""
 
 LEARNT = 0.05

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from redstart.errors import ConfigError, problem
+from redstart.evaluate.classes import ClassificationReport, Figure
 from redstart.interpret.interpretation import Interpretation, Size, TopLosses
-from redstart.interpret.report import ClassificationReport, Figure
 from redstart.metrics.interval import wilson
 from redstart.show.drawing import Drawing
 from redstart.show.page import table

@@ -16,6 +16,7 @@ from redstart.evaluate.temperature import cross_fitted, fit_temperature, helps
 from redstart.show.drawing import Drawing
 from redstart.targets.category import CategoryTarget
 from redstart.targets.multicategory import MultiCategoryTarget
+from redstart.train.measure import bounds_of
 from redstart.train.predict import Predictions
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def measured_calibration(found: Predictions, groups: Tensor | None = None) -> Ca
     return calibration(found.acts.numpy(), _true(found), None if rows is None else rows.numpy())
 
 
-def calibrate(learn: Trained) -> Calibrated:
+def calibrate(learn: Trained, found: Predictions | None = None) -> Calibrated:
     """Fit the temperature on the validation rows, and let the learner's target have it.
 
     No answer changes, and neither does the loss or what training does. Bundles carry it.
@@ -85,13 +86,14 @@ def calibrate(learn: Trained) -> Calibrated:
 
     Args:
         learn: Its loaders are replaced by the same with another target.
+        found: Its predictions of the validation rows; made if left out.
 
     Raises:
         NoValidationSetError: If there are no validation rows.
         ConfigError: If the target is not one label or several.
     """
     learn.dls.require_valid()
-    found = learn.collect(with_loss=False)
+    found = learn.collect(with_loss=False) if found is None else found
     target = _labels_of(found)
     probs, y = found.acts.numpy(), _true(found)
     rows = _groups_of(found, learn.dls.groups)
@@ -124,10 +126,10 @@ def sureness(learn: Trained, found: Predictions | None = None) -> dict[str, JSON
         found = learn.collect(with_loss=False)
     if found.y is None:
         return {}
-    bounds = (learn.recipe.arguments if learn.recipe else {}).get("y_range")
-    ends = None if bounds is None else (float(bounds[0]), float(bounds[1]))
     groups = _groups_of(found, learn.dls.groups)
-    made = Sureness.of(learn.dls.target, found.acts, found.y[0], bounds=ends, groups=groups)
+    made = Sureness.of(
+        learn.dls.target, found.acts, found.y[0], bounds=bounds_of(learn), groups=groups
+    )
     return made.to_json()
 
 

@@ -16,15 +16,14 @@ from redstart.errors import DataError
 from redstart.evaluate.abstain import Selection
 from redstart.evaluate.baseline import Baseline
 from redstart.evaluate.calibration import Calibration
+from redstart.evaluate.classes import ClassificationReport
 from redstart.evaluate.compare import Comparison
 from redstart.evaluate.curves import Reading
 from redstart.evaluate.sliced import Slices
-from redstart.metrics.counts import per_class
 from redstart.report.record import Block, Details, Fragment, Notice, Picture, Section, Table, Text
 from redstart.show.page import page
 from redstart.train.label_issues import LabelIssues
 from redstart.train.predict import Predictions
-from redstart.train.provenance import with_interval
 
 if TYPE_CHECKING:
     from redstart.train.trained import Trained
@@ -185,17 +184,12 @@ def _confusion(known: Known) -> list[Block]:
         said = "Rows are the true classes, columns what the model said."
         blocks.append(Picture(drawing.html(), "Confusion matrix", said))
     listed = [
-        [
-            name,
-            row.support,
-            with_interval(row.recall, row.recall_interval) if row.support else "-",
-            with_interval(row.precision, row.precision_interval) if row.predicted else "-",
-        ]
-        for name, row in zip(names, per_class(matrix), strict=True)
+        [row.label, row.support, str(row.recall), str(row.precision), str(row.f1)]
+        for row in ClassificationReport.of(matrix, names).worst(_CLASSES)
     ]
-    listed = sorted(listed, key=lambda row: str(row[2]))[:_CLASSES]
-    table = Table(("class", "rows", "of them found", "of those said, right"), listed)
-    return [*blocks, Details("Class by class, with 95% intervals", [table])]
+    headers = ("class", "rows", "of them found", "of those said, right", "F1")
+    table = Table(headers, listed, "The lowest F1 first, with 95% intervals.")
+    return [*blocks, Details("Class by class", [table])]
 
 
 def _predicted_and_true(known: Known) -> list[Block]:

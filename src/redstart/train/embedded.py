@@ -11,6 +11,7 @@ from redstart.audit.audit import AuditReport
 from redstart.audit.finding import SEVERITIES, Finding
 from redstart.audit.search import embedding_pairs
 from redstart.data.auditing import audit_rows
+from redstart.train.measure import bounds_of
 from redstart.train.outoffold import labelled_rows
 from redstart.train.rowfeatures import body_features
 
@@ -31,7 +32,7 @@ def audit_with_body(learn: Learner) -> AuditReport:
     Args:
         learn: Its loaders are audited; of a model without such a body nothing is added.
     """
-    found = audit_rows(learn.dls)
+    found = audit_rows(learn.dls, bounds=bounds_of(learn))
     more = _alike(learn)
     order = sorted([*found.findings, *more], key=lambda f: SEVERITIES.index(f.severity))
     return replace(found, findings=tuple(order))

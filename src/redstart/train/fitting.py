@@ -25,7 +25,7 @@ from redstart.train.engine import Engine, engine_for
 from redstart.train.folder import RunFolder
 from redstart.train.losses import loss_of
 from redstart.train.lrfind import RangeTest
-from redstart.train.measure import metrics_of
+from redstart.train.measure import bounds_of, metrics_of
 from redstart.train.optim import Rate, make_optimizer
 from redstart.train.precision import choose_precision
 from redstart.train.recorder import ParamScheduler, Recorder
@@ -105,19 +105,13 @@ def check_once(learn: Learner, *, strict: bool = False) -> DataLoaders:
         learn.dls, report = check(learn.dls, reading)
         if not report.ok:
             log.warning("%s", report)
-        learn.audited = audit_rows(learn.dls, reading, bounds=_bounds(learn))
+        learn.audited = audit_rows(learn.dls, reading, bounds=bounds_of(learn))
         for line in learn.audited.lines(_WORST, notes=False):
             log.warning("%s", line)
     learn.checked = True
     if strict and learn.audited is not None:
         learn.audited.refuse_serious()
     return learn.dls
-
-
-def _bounds(learn: Learner) -> tuple[float, float] | None:
-    """Least and greatest number that the model can say."""
-    found = learn.recipe and learn.recipe.arguments.get("y_range")
-    return (float(found[0]), float(found[1])) if found else None
 
 
 def start(learn: Learner, plan: Plan) -> Run:

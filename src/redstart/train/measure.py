@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Figures",
     "as_loader",
+    "bounds_of",
     "bundle_name",
     "facts",
     "get_preds",
@@ -83,6 +84,12 @@ def measure(learn: Trained, dl: Any, *, opened: bool = False) -> Figures:
     metrics = {m.name: (run.row[m.name], recorder.intervals[m.name]) for m in run.metrics}
     print_intervals([(k, *v) for k, v in metrics.items()], recorder.n_valid, recorder.n_groups)
     return Figures(run.row["valid_loss"], metrics, recorder.n_valid, recorder.n_groups)
+
+
+def bounds_of(learn: Trained) -> Interval | None:
+    """Least and greatest number that the model can say, if it is limited (``y_range``)."""
+    ends = learn.recipe and learn.recipe.arguments.get("y_range")
+    return (float(ends[0]), float(ends[1])) if ends else None
 
 
 def measured_rows(model: nn.Module, loader: Any, metrics: Any = None) -> Figures:

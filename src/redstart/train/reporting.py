@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redstart.audit.audit import AuditReport
 from redstart.config import JSON
 from redstart.data.auditing import audit_rows
 from redstart.data.loaders import DataLoaders
@@ -23,7 +24,7 @@ from redstart.train.folder import now, read_events
 from redstart.train.held import held_rows
 from redstart.train.kept import groups_of
 from redstart.train.label_issues import LabelIssues
-from redstart.train.measure import facts, metrics_of
+from redstart.train.measure import bounds_of, facts, metrics_of
 from redstart.train.predict import Predictions
 from redstart.train.provenance import (
     curves_section,
@@ -67,7 +68,7 @@ def make_report(learn: Trained, *, issues: LabelIssues | None = None) -> Report:
     known = told.Known(
         learn=learn,
         found=found,
-        audit=audit_rows(learn.dls) if learn.dls.sizes() else None,
+        audit=_audit(learn),
         baselines=rivals,
         comparison=compare_baselines(learn, found, rivals),
         readings=read_training(learn, found) if learn.recorder.losses else (),
@@ -76,6 +77,13 @@ def make_report(learn: Trained, *, issues: LabelIssues | None = None) -> Report:
         issues=issues,
     )
     return _assembled(known)
+
+
+def _audit(learn: Trained) -> AuditReport | None:
+    """What was found before training; looked for now if nothing was trained."""
+    if learn.audited is None and learn.dls.sizes():
+        return audit_rows(learn.dls, bounds=bounds_of(learn))
+    return learn.audited
 
 
 def compare_baselines(

@@ -121,7 +121,7 @@ def rates(
         by: The name of a column of the table; or one value for each of ``dls.items``, or
             for each row of ``dl``.
         positive: The class that selects.
-        dl: A loader of labelled rows; the validation rows if ``None``.
+        dl: A loader of labelled rows, or predictions of some; the validation rows if ``None``.
         threshold: Rows are selected from this probability on, in [0, 1]; those where the
             model predicts ``positive`` if ``None``.
 
@@ -329,9 +329,11 @@ def _decisions(
     learn: Trained, by: Any, positive: Any, dl: Any, threshold: float | None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], str]:
     """Truth, decision and probability of one class, groups, and what they are called."""
-    if dl is None:
-        learn.dls.require_valid()
-    found = learn.collect(dl)
+    if not isinstance(dl, Predictions):
+        if dl is None:
+            learn.dls.require_valid()
+        dl = learn.collect(dl)
+    found: Predictions = dl
     target = found.loader.target
     if target.truth_kind not in ("category", "labels") or found.y is None or found.acts.ndim != 2:
         raise ConfigError(

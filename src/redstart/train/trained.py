@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from redstart.audit.audit import AuditReport
 from redstart.bundle.bundle import Bundle
 from redstart.config import JSON
 from redstart.data.loaders import DataLoaders
@@ -55,6 +56,7 @@ class Trained(ABC):
     facts: dict[str, JSON]
     recorder: Recorder
     ledger: list[dict[str, JSON]]
+    audited: AuditReport | None
     rivals: Sequence[Callable[[Any], Baseline]]
     chapters: Sequence[Callable[[Any, Predictions], Section | None]]
     held: Held | None = None
@@ -201,7 +203,7 @@ class Trained(ABC):
 
         No answer changes, only how sure each is. After more training calibrate again.
         """
-        return calibrate(self)
+        return calibrate(self, held_rows(self).found)
 
     def slices(self, by: Any = None) -> Slices:
         """Find the kinds of rows on which the model does worse than on the rest, beyond chance.
@@ -220,7 +222,7 @@ class Trained(ABC):
             positive: The class that selects.
             threshold: Rows are selected from this probability on, in [0, 1].
         """
-        return rates(self, by, positive, threshold=threshold)
+        return rates(self, by, positive, held_rows(self).found, threshold=threshold)
 
     def feedback(self, by: Any, positive: Any, *, threshold: float | None = None) -> Feedback:
         """Say what training data would become if only what the model selects got an outcome.
@@ -230,7 +232,7 @@ class Trained(ABC):
             positive: The class that selects.
             threshold: As for ``rates``.
         """
-        return feedback(self, by, positive, threshold=threshold)
+        return feedback(self, by, positive, held_rows(self).found, threshold=threshold)
 
     def report(self, *, issues: LabelIssues | None = None) -> Report:
         """What is known of the model, for whoever is to rely on it.

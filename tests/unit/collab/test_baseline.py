@@ -15,7 +15,6 @@ from redstart.collab.baseline import (
     RatingBiases,
     RatingNeighbours,
     compare_rankings,
-    compare_ratings,
 )
 from redstart.collab.codec import CollabCodec
 from redstart.collab.interactions import Implicit, Interactions
@@ -23,7 +22,6 @@ from redstart.collab.model import EmbeddingDotBias
 from redstart.collab.recommend import Recommender
 from redstart.data.last_out import LastOutSplitter
 from redstart.data.table import Table
-from redstart.errors import DataError
 from redstart.rng import generator
 
 N_USERS, N_ITEMS = 25, 12
@@ -128,42 +126,6 @@ def test_neighbours_of_ratings_are_those_of_the_definition(
         extra = sum(weight * r for weight, r in best) / total if total else 0.0
         expected = biases.predict(np.array([user]), np.array([item]))[0] + extra
         assert found[place] == pytest.approx(expected, abs=1e-4)
-
-
-def test_a_model_of_ratings_stands_beside_biases_and_neighbours() -> None:
-    seen = rated()
-    test = rated(1)
-    values = test.values.numpy()
-    found = compare_ratings(
-        test.values[:, None] + 0.01, values, test.users(), test.items, seen, name="mine"
-    )
-    assert [row[0] for row in found.rows] == ["mine", "mean and biases", "item neighbours"]
-    assert found.rows[0][1].startswith("0.0100")
-    assert len(found.differences) == 4
-    assert all(one.value < 0 for one in found.differences)
-    assert found.differences[0].clear
-    text = repr(found)
-    assert "held-out ratings (95% intervals)" in text
-    assert "The RMSE of mine is" in text
-    assert "lower than that of item neighbours" in text
-    assert "<table" in found._repr_html_()
-
-
-def test_baselines_of_ratings_keep_to_the_range_of_the_ratings() -> None:
-    users = torch.arange(1, 21).repeat_interleave(20)
-    items = torch.arange(1, 21).repeat(20)
-    seen = Interactions.of(users, items, 1.0 + 4 * ((users == 2) | (items == 1)), 30, 30)
-    assert RatingBiases(seen).predict(np.array([2]), np.array([1]))[0] > 5
-    found = compare_ratings([4.0, 4.0], [5.0, 5.0], [2, 2], [1, 1], seen)
-    assert [row[1][:6] for row in found.rows] == ["1.0000", "0.0000", "0.0000"]
-
-
-def test_rows_that_do_not_go_together_are_refused() -> None:
-    message = r"as many predictions, ratings, users and items.*\[2, 1, 2, 2\]"
-    with pytest.raises(DataError, match=message):
-        compare_ratings([1.0, 2.0], [1.0], [1, 2], [1, 2], rated())
-    with pytest.raises(DataError, match=r"at least 2.*\[1, 1, 1, 1\]"):
-        compare_ratings([1.0], [1.0], [1], [1], rated())
 
 
 def test_a_ranking_stands_beside_popularity_and_neighbours() -> None:

@@ -275,6 +275,9 @@ def test_it_is_compared_with_simpler_ways(trained: CollabLearner) -> None:
     found = trained.comparison()
     assert found is not None
     assert {row.names[1] for row in found.rows} == {"mean", "mean and biases", "item neighbours"}
+    low, high = trained.model.seen.values.aminmax()
+    for rival in trained.baselines():
+        assert low <= rival.out.min() and rival.out.max() <= high, "as far as ratings go"
     ranked = collab_learner(taken(), 4).rankings(5)
     assert "popularity" in [row[0] for row in ranked.rows]
 

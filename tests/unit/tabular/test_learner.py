@@ -191,10 +191,10 @@ def test_what_a_block_asks_for_stays_where_the_learner_asks_for_more() -> None:
 
 def test_a_range_that_leaves_targets_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "redstart"):
-        tabular_learner(loaders("wage"), y_range=(0, 10_000))
-        assert not caplog.records
-        tabular_learner(loaders("wage"), y_range=(0, 1))
-    assert "192 of 192 training rows have targets outside y_range=(0, 1)" in caplog.text
+        tabular_learner(loaders("wage"), y_range=(0, 10_000)).check()
+        assert "outside y_range" not in caplog.text
+        tabular_learner(loaders("wage"), y_range=(0, 1)).check()
+    assert "240 rows (100.0%) have targets outside y_range=(0, 1)" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from sklearn.metrics import precision_recall_fscore_support
 
 from redstart.errors import ConfigError
-from redstart.interpret.report import ClassificationReport, Figure
+from redstart.evaluate.classes import ClassificationReport, Figure
 
 PETS = torch.tensor([[80, 20], [10, 40]])
 
