@@ -115,3 +115,11 @@ def test_pictures_are_tested_by_folder_and_by_share(tmp_path: Path, run: Run) ->
     code, said, err = run("test", out / "model.redstart", tmp_path / "data", "--device", "cpu")
     assert code == 0 and "on 40 test rows" in said, err
     assert "32 of these 40 rows are ones that the model learnt from" in said
+
+
+def test_figures_are_those_that_the_model_was_trained_by(folder: Path, run: Run) -> None:
+    model = train(folder, "--test-pct", "0.2", "--metrics", "roc_auc", "--metrics", "f1")
+    _, out, _ = run("test", model)
+    assert "roc_auc" in out and "f1" in out and "not measured here" not in out
+    (entry,) = facts(model)["test_openings"]
+    assert set(entry["metrics"]) == {"roc_auc", "f1"}

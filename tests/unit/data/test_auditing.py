@@ -183,3 +183,49 @@ def test_the_cards_of_a_finding_say_the_part_and_hide_sealed_labels(tmp_path: Pa
     assert sealed.item.startswith("test: ") and sealed.truth is None
     with pytest.raises(ConfigError, match="rows that are in a part"):
         report.cards([999])
+
+
+def test_what_is_remembered_was_found_for_the_same_range() -> None:
+    dls = TabularDataLoaders.from_df(table(), y_names="age", device="cpu")
+    said = [
+        " ".join(f.said for f in audit_rows(dls, bounds=bounds).findings)
+        for bounds in ((-1000.0, 1000.0), (0.0, 1.0))
+    ]
+    assert "outside y_range" not in said[0] and "outside y_range" in said[1]
+
+
+def test_missing_cells_are_none_and_not_words() -> None:
+    frame = table()
+    frame.loc[3, "city"] = None
+    found = evidence_of(TabularDataLoaders.from_df(frame, y_names="bought", device="cpu"))
+    assert found.columns["city"][3] is None and found.columns["city"][4] in ("Rome", "Oslo")
+
+
+def test_prints_read_from_disk_are_those_that_were_made(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pets")
+    first, second = evidence_of(load(root)), evidence_of(load(root))
+    assert first.prints and all(map(np.array_equal, first.prints, second.prints))
+    assert any(one.any() for one in second.prints)
+    for name, values in first.properties.items():
+        if values.dtype.kind == "f":
+            assert np.array_equal(values, second.properties[name], equal_nan=True)
+
+
+def test_files_that_came_or_went_are_not_split_by_old_numbers(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "pets")
+    dls = load(root)
+    names = tuple(f"pair {row // 2}" for row in range(24))
+    found = Finding(
+        check="groups", severity="serious", said=".", mend=".", groups=("pairs", names[:-1])
+    )
+    with pytest.raises(ConfigError, match=r"Expected the 23 rows that were audited.*24 rows"):
+        dls.resplit(found)
+
+
+def test_columns_that_the_model_does_not_see_are_beside_the_others() -> None:
+    dls = TabularDataLoaders.from_df(
+        table(), y_names="bought", cat_names=["city"], cont_names=["age"], device="cpu"
+    )
+    found = evidence_of(dls)
+    assert set(found.columns) == {"age", "city"} and set(found.beside) == {"when"}
+    assert found.target == "bought"

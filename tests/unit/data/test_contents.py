@@ -44,3 +44,21 @@ def test_arrays_in_memory_are_known_by_their_numbers() -> None:
     items = [np.arange(4), np.arange(4.0)]
     whole = [contents_of(Source(items, items, None), [row]) for row in (0, 1)]
     assert whole[0] != whole[1]
+
+
+def test_corrected_labels_of_a_table_are_part_of_what_it_holds() -> None:
+    frame = Table(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
+    as_it_was = contents_of(Source(frame, frame, np.array(["x", "y"])), [0, 1])
+    corrected = Source(frame, frame, np.array(["x", "x"]), corrected="a patch")
+    assert contents_of(corrected, [0, 1]) != as_it_was
+
+
+def test_rows_have_short_hashes_of_their_own(tmp_path: Path) -> None:
+    from redstart.data.contents import row_hashes
+
+    files = write(tmp_path / "here", ["a", "b", "a"])
+    one, two, three = row_hashes(Source(files, files, list("xyz")), [0, 1, 2])
+    assert one == three != two
+    frame = Table(pd.DataFrame({"a": [1, 2, 1]}))
+    one, two, three = row_hashes(Source(frame, frame, None), [0, 1, 2])
+    assert one == three != two

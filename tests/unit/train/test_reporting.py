@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from redstart.data.split import GroupSplitter
+from redstart.data.split import GroupSplitter, RandomSplitter
 from redstart.errors import DataError, NoValidationSetError
-from redstart.report.record import Report
+from redstart.report.record import Details, Fragment, Notice, Report, Table
 from redstart.tabular import TabularDataLoaders, tabular_learner
 from redstart.tabular.learner import TabularLearner
 from redstart.train.held import held_rows
@@ -140,3 +141,81 @@ def _no_valid(n: int) -> Any:
     from redstart.data.split import Split
 
     return Split.without_valid(range(n))
+
+
+def test_the_best_baseline_stands_beside_each_figure(tmp_path: Path) -> None:
+    learn = trained(tmp_path, "wage")
+    found = {h.name: h for h in learn.report().headlines}["rmse"]
+    figures = {b.name: b.metrics["rmse"][0] for b in learn.baselines()}
+    assert found.baseline_name == min(figures, key=lambda name: figures[name])
+    assert found.baseline == pytest.approx(min(figures.values()))
+
+
+def test_a_model_that_is_worse_than_its_baseline_is_serious(tmp_path: Path) -> None:
+    dls = TabularDataLoaders.from_df(
+        frame(900), y_names="rich", cat_names=[], cont_names=["age"], device="cpu"
+    )
+    learn = tabular_learner(dls, [8], path=tmp_path)
+    with torch.no_grad():
+        for parameter in learn.model.parameters():
+            parameter.zero_()
+    worst = learn.report().worst
+    assert any(n.severity == "serious" and "worse than LightGBM" in n.text for n in worst)
+
+
+def block(found: Report, heading: str, kind: type[Any]) -> Any:
+    """The first block of a kind in a chapter, those inside details too."""
+    (section,) = [s for s in found.sections if s.heading == heading]
+    blocks = [*section.blocks, *(b for d in section.blocks for b in getattr(d, "blocks", ()))]
+    return next(b for b in blocks if isinstance(b, kind))
+
+
+def test_labels_of_sealed_rows_are_not_even_counted(tmp_path: Path) -> None:
+    learn = trained(tmp_path, test_pct=0.2)
+    (section,) = [s for s in learn.report().sections if s.heading == "The data"]
+    counts = next(b for b in section.blocks if isinstance(b, Table) and b.headers[0] == "class")
+    assert counts.headers == ("class", "train", "valid")
+    assert sum(row[1] for row in counts.rows) == learn.dls.sizes()["train"]
+
+
+def test_classes_are_told_by_recall_and_precision_the_worst_first(tmp_path: Path) -> None:
+    learn = trained(tmp_path, epochs=3)
+    held = held_rows(learn).found
+    listed = {
+        row[0]: row for row in block(learn.report(), "How good it is", Details).blocks[0].rows
+    }
+    said, true = held.acts.argmax(1), held.y[0]
+    for place, name in enumerate(learn.dls.vocab):
+        right = int(((said == place) & (true == place)).sum())
+        assert listed[name][1] == int((true == place).sum())
+        assert listed[name][2].startswith(f"{right / int((true == place).sum()):.2f}")
+        assert listed[name][3].startswith(f"{right / max(int((said == place).sum()), 1):.2f}")
+
+
+def test_the_worst_rows_come_first(tmp_path: Path) -> None:
+    learn = trained(tmp_path)
+    held = held_rows(learn).found
+    worst = held.name(int(held.losses.argmax()))
+    cards = block(learn.report(), "Worst and best rows", Fragment).html
+    assert cards.index(worst) < 5000
+
+
+def test_warnings_of_the_audit_are_told(tmp_path: Path) -> None:
+    learn = trained(tmp_path)
+    assert learn.audited is not None and learn.audited.of("warning")
+    told = [
+        b.text
+        for s in learn.report().sections
+        if s.heading.startswith("The audit")
+        for b in s.blocks
+        if isinstance(b, Notice)
+    ]
+    assert {f.said for f in learn.audited.of("warning")} <= set(told)
+
+
+def test_other_validation_rows_are_predicted_anew(tmp_path: Path) -> None:
+    learn = trained(tmp_path)
+    first = held_rows(learn)
+    learn.dls = learn.dls.resplit(RandomSplitter(0.4, seed=9))
+    second = held_rows(learn)
+    assert second is not first and len(second.found) == learn.dls.sizes()["valid"]
